@@ -1,0 +1,108 @@
+// The gradients frame: one batch as a worker sends it and as the journal keeps it.
+import { GradwireError, quote } from '../errors.ts';
+import type { Batch, GradientRecord } from '../gradients/batch.ts';
+import { type CheckOptions, checkGradients, type Gradients } from '../gradients/check.ts';
+import { isPrintable, type Layout } from '../layout.ts';
+import { entriesOf, formsIn } from './forms.ts';
+import { count, demandKind, frameFormat, type Metadata, optionalCount, optionalNumber, text } from './metadata.ts';
+import { deserialize, serialize } from './safetensors.ts';
+
+/** What a gradients frame says about its batch. */
+export interface GradientsHeader {
+  /** The model's name; undefined where the frame leaves it to its address. */
+  readonly model: string | undefined;
+  readonly producer: string;
+  readonly producerEpoch: number;
+  readonly sequence: number;
+  /** The version of the weights that the gradients were computed on. */
+  readonly base: number;
+  readonly examples: number | undefined;
+  readonly loss: number | undefined;
+  /** Milliseconds since 1970; a label. */
+  readonly time: number | undefined;
+}
+
+/** A gradients frame read. */
+export interface GradientsFrame<Name extends string = string> {
+  readonly header: GradientsHeader;
+  readonly gradients: Gradients<Name>;
+}
+
+/** Who sends a frame, and as which: what a {@link Batch} may leave open and a frame may not. */
+export interface Identity {
+  readonly model?: string;
+  readonly producer: string;
+  readonly producerEpoch: number;
+  readonly sequence: number;
+  readonly base: number;
+}
+
+/**
+ * A gradients frame of a batch that fits `model`.
+ *
+ * @throws GradwireError the codes of {@link checkGradients}; `E_FRAME` for labels that a frame cannot carry.
+ */
+export function encodeGradients<Name extends string>(
+  model: Layout<Name>,
+  identity: Identity,
+  { gradients, examples, loss, time }: Pick<Batch<Name>, 'gradients' | 'examples' | 'loss' | 'time'>,
+  options?: CheckOptions,
+): Uint8Array<ArrayBuffer> {
+  const metadata: Record<string, string> = { gradwire: frameFormat, kind: 'gradients' };
+  if (identity.model !== undefined) metadata.model = identity.model;
+  metadata.producer = identity.producer;
+  metadata.producerEpoch = String(identity.producerEpoch);
+  metadata.sequence = String(identity.sequence);
+  metadata.base = String(identity.base);
+  if (examples !== undefined) metadata.examples = String(examples);
+  if (loss !== undefined && Number.isFinite(loss)) metadata.loss = String(loss);
+  if (time !== undefined) metadata.time = String(time);
+  headerOf(metadata);
+  return serialize(entriesOf(checkGradients(model, gradients, options).tensors), metadata);
+}
+
+/**
+ * Reads a gradients frame and checks it against `model`. Values are views of the frame.
+ *
+ * @throws GradwireError `E_ST_…` for the buffer, `E_FRAME` or `E_FORMAT` for its metadata, and the codes of {@link checkGradients}.
+ */
+export function decodeGradients<Name extends string>(
+  frame: Uint8Array,
+  model: Layout<Name>,
+  options?: CheckOptions,
+): GradientsFrame<Name> {
+  const { metadata, tensors } = deserialize(frame);
+  return readGradients(metadata, tensors, model, options);
+}
+
+/** {@link decodeGradients} for a buffer that has been deserialized already. */
+export function readGradients<Name extends string>(
+  metadata: Metadata,
+  tensors: Parameters<typeof formsIn>[0],
+  model: Layout<Name>,
+  options?: CheckOptions,
+): GradientsFrame<Name> {
+  const header = headerOf(metadata);
+  const record: Record<string, GradientRecord[string]> = Object.create(null);
+  for (const { tensor, rows, values } of formsIn(tensors, model))
+    record[tensor.name] = rows === undefined ? values : { rows, values };
+  return { header, gradients: checkGradients(model, record as GradientRecord<Name>, options) };
+}
+
+/** The header alone; throws `E_FRAME` where it is not whole. */
+export function headerOf(metadata: Metadata): GradientsHeader {
+  demandKind(metadata, 'gradients');
+  const producer = text(metadata, 'producer');
+  if (!isPrintable(producer))
+    throw new GradwireError('E_FRAME', `the producer ${quote(producer)} has control characters; nothing was applied`);
+  return {
+    model: metadata.model,
+    producer,
+    producerEpoch: optionalCount(metadata, 'producerEpoch') ?? 0,
+    sequence: count(metadata, 'sequence'),
+    base: count(metadata, 'base'),
+    examples: optionalCount(metadata, 'examples'),
+    loss: optionalNumber(metadata, 'loss'),
+    time: optionalNumber(metadata, 'time'),
+  };
+}

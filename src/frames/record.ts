@@ -1,0 +1,68 @@
+// The journal record: a gradients frame stamped with the version it became.
+import { digestOf } from '../digest.ts';
+import { GradwireError } from '../errors.ts';
+import type { CheckOptions } from '../gradients/check.ts';
+import type { Layout } from '../layout.ts';
+import { type GradientsFrame, readGradients } from './gradients.ts';
+import { count, digestIn, text } from './metadata.ts';
+import { deserialize, withMetadata } from './safetensors.ts';
+
+/** What the journal adds to a frame. */
+export interface Stamp {
+  /** The model's history that the batch belongs to. */
+  readonly run: string;
+  /** The trainer's fencing number when it was admitted. */
+  readonly epoch: number;
+  /** The version that folding it makes. */
+  readonly version: number;
+  /** The highest version known to be on disk when the record was written. */
+  readonly durableUpTo: number;
+  /** xxHash64 of the frame as it arrived: by it a resend is told from another batch under the same number. */
+  readonly payload: string;
+}
+
+/** A journal record read. */
+export interface JournalRecord<Name extends string = string> extends GradientsFrame<Name> {
+  readonly stamp: Stamp;
+}
+
+/** The record of a frame: the same tensors, the stamp and a `check` (xxHash64 of the tensors' bytes) in its metadata. */
+export function stampGradients(frame: Uint8Array, { run, epoch, version, durableUpTo, payload }: Stamp): Uint8Array<ArrayBuffer> {
+  const { data } = deserialize(frame);
+  return withMetadata(frame, {
+    run,
+    epoch: String(epoch),
+    version: String(version),
+    durableUpTo: String(durableUpTo),
+    payload,
+    check: digestOf(data),
+  });
+}
+
+/**
+ * Reads a journal record and checks it.
+ *
+ * @throws GradwireError `E_CHECK` where the tensors' bytes are not those that were written, and the codes of a gradients frame.
+ */
+export function readRecord<Name extends string>(
+  bytes: Uint8Array,
+  model: Layout<Name>,
+  options?: CheckOptions,
+): JournalRecord<Name> {
+  const { metadata, tensors, data } = deserialize(bytes);
+  const stamp = {
+    run: text(metadata, 'run'),
+    epoch: count(metadata, 'epoch'),
+    version: count(metadata, 'version'),
+    durableUpTo: count(metadata, 'durableUpTo'),
+    payload: digestIn(metadata, 'payload'),
+  };
+  const found = digestOf(data);
+  if (found !== digestIn(metadata, 'check')) {
+    throw new GradwireError(
+      'E_CHECK',
+      `version ${stamp.version}: the bytes have the check ${found}, the record says ${metadata.check}`,
+    );
+  }
+  return { stamp, ...readGradients(metadata, tensors, model, options) };
+}

@@ -1,0 +1,100 @@
+// The snapshot frame: everything that a trainer needs to go on from a version as if it had never stopped.
+import { bytesOf, digestOf } from '../digest.ts';
+import { GradwireError } from '../errors.ts';
+import { type ProducerList, Producers } from '../producers.ts';
+import type { RMSpropConfig } from '../rmsprop/options.ts';
+import type { RMSpropState } from '../rmsprop/state.ts';
+import { Tensors } from '../tensors.ts';
+import { count, demandKind, digestIn, frameFormat, json, text } from './metadata.ts';
+import { deserialize, type Safetensors, serialize, type Tensor } from './safetensors.ts';
+import type { Position } from './update.ts';
+import { denseEntries, parametersIn } from './weights.ts';
+
+/** A trainer at a version. */
+export interface Snapshot<Name extends string = string> extends Position {
+  readonly model: string;
+  /** The optimizer's configuration, as `getConfig` gives it. */
+  readonly optimizer: RMSpropConfig;
+  /** The parameters by name, a copy; their digest is the snapshot's. */
+  readonly parameters: Tensors<Name>;
+  readonly state: RMSpropState;
+  readonly producers: Producers;
+  /** Examples learned so far, as the batches said. */
+  readonly examples: number;
+}
+
+// windows make the header of a snapshot longer than that of a frame from outside may be
+const headerLimit = 64 << 20;
+
+/** A snapshot frame. */
+export function encodeSnapshot(snapshot: Snapshot): Uint8Array<ArrayBuffer> {
+  const { model, run, epoch, version, optimizer, parameters, state, examples } = snapshot;
+  const { list, windows } = snapshot.producers.toList();
+  const entries = [...denseEntries(parameters), ...slotEntries(parameters, state)];
+  if (windows.length > 0) entries.push(['#windows', { dtype: 'U64', shape: [windows.length / 3, 3], data: windows }]);
+  return serialize(entries, {
+    gradwire: frameFormat,
+    kind: 'snapshot',
+    model,
+    run,
+    epoch: String(epoch),
+    version: String(version),
+    examples: String(examples),
+    digest: digestOf(bytesOf(parameters.flat)),
+    check: digestOf(...entries.map(([, { data }]) => bytesOf(data))),
+    optimizer: JSON.stringify(optimizer),
+    producers: JSON.stringify(list),
+  });
+}
+
+/**
+ * Reads and checks a snapshot.
+ *
+ * @throws GradwireError `E_ST_…`, `E_FRAME`, `E_FORMAT`, `E_CHECK`, `E_DIGEST`.
+ */
+export function decodeSnapshot(frame: Uint8Array): Snapshot {
+  const file = deserialize(frame, { headerBytes: headerLimit });
+  const { metadata, data, tensors } = file;
+  demandKind(metadata, 'snapshot');
+  if (digestOf(data) !== digestIn(metadata, 'check'))
+    throw new GradwireError('E_CHECK', `the snapshot's bytes are not those that were written`);
+  const parameters = parametersIn(file);
+  if (digestOf(bytesOf(parameters.flat)) !== digestIn(metadata, 'digest')) {
+    throw new GradwireError('E_DIGEST', `the snapshot's parameters do not have the digest that it states`);
+  }
+  const windows = tensors.get('#windows')?.data ?? new BigUint64Array();
+  return {
+    model: text(metadata, 'model'),
+    run: text(metadata, 'run'),
+    epoch: count(metadata, 'epoch'),
+    version: count(metadata, 'version'),
+    examples: count(metadata, 'examples'),
+    optimizer: json(metadata, 'optimizer') as RMSpropConfig,
+    parameters,
+    state: stateIn(file, parameters),
+    producers: Producers.fromList({ list: json(metadata, 'producers') as ProducerList, windows: windows as BigUint64Array }),
+  };
+}
+
+function slotEntries({ layout }: Tensors, { accumulator, owed }: RMSpropState): [string, Tensor][] {
+  const slots = denseEntries(new Tensors(layout, accumulator)).map(([name, tensor]): [string, Tensor] => [
+    `${name}#accumulator`,
+    tensor,
+  ]);
+  const debts = [...owed].map(([name, data]): [string, Tensor] => [`${name}#owed`, { dtype: 'F64', shape: [data.length], data }]);
+  return [...slots, ...debts];
+}
+
+function stateIn({ metadata, tensors }: Safetensors, { layout, flat }: Tensors): RMSpropState {
+  const accumulator = new Tensors(layout);
+  const owed = new Map<string, Float64Array>();
+  for (const { name, length } of layout.tensors) {
+    const { data } = tensors.get(`${name}#accumulator`) ?? {};
+    if (!(data instanceof Float32Array) || data.length !== length)
+      throw new GradwireError('E_FRAME', 'the snapshot lacks an accumulator');
+    accumulator.get(name).set(data);
+    const debts = tensors.get(`${name}#owed`)?.data;
+    if (debts instanceof Float64Array) owed.set(name, debts);
+  }
+  return { version: count(metadata, 'version'), parameters: flat, accumulator: accumulator.flat, owed };
+}

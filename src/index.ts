@@ -1,0 +1,25 @@
+// The names of `gradwire`: arithmetic and formats, without input or output; they run in every engine.
+export { digestOf } from './digest.ts';
+export { type ErrorCode, errorCodes, GradwireError } from './errors.ts';
+export { decodeGradients, encodeGradients, type GradientsFrame, type GradientsHeader } from './frames/gradients.ts';
+export {
+  type Dtype,
+  deserialize,
+  type Safetensors,
+  serialize,
+  type Tensor,
+  type TensorData,
+  type TensorInput,
+  withMetadata,
+} from './frames/safetensors.ts';
+export { decodeSnapshot, encodeSnapshot, type Snapshot } from './frames/snapshot.ts';
+export type { Position, UpdateHeader } from './frames/update.ts';
+export { encodeWeights, type WeightsHeader } from './frames/weights.ts';
+export type { Batch, GradientRecord, Rows } from './gradients/batch.ts';
+export { checkGradients, type Foldable, Gradients, type TensorGradient } from './gradients/check.ts';
+export { type Layout, layout, type Shapes, type TensorSpec } from './layout.ts';
+export { Replica, type ReplicaCounts, type Verdict } from './replica.ts';
+export type { Hyperparameters, RMSpropConfig, RMSpropOptions } from './rmsprop/options.ts';
+export { RMSprop, type StepResult } from './rmsprop/rmsprop.ts';
+export type { KerasWeights, RMSpropState } from './rmsprop/state.ts';
+export { Tensors } from './tensors.ts';

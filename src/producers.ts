@@ -1,0 +1,133 @@
+// Who sent what: for each producer a window of its last sequence numbers, so that a resend is recognized and applied once.
+import { GradwireError, quote } from './errors.ts';
+
+/** The identity of a batch. */
+export interface BatchIdentity {
+  readonly producer: string;
+  readonly producerEpoch: number;
+  readonly sequence: number;
+}
+
+/** Sequence numbers remembered for each producer. */
+export const windowLength = 1024;
+
+/** Producers remembered; beyond it the one that has been silent longest is forgotten. */
+export const mostProducers = 10_000;
+
+interface Taken {
+  readonly payload: string;
+  readonly version: number;
+}
+
+interface Producer {
+  epoch: number;
+  highest: number;
+  readonly taken: Map<number, Taken>;
+}
+
+/** Producers as JSON: name, epoch, highest sequence, entries in the window. */
+export type ProducerList = readonly (readonly [producer: string, producerEpoch: number, highest: number, entries: number])[];
+
+/** Windows for a snapshot: the list as JSON, the entries as triples of sequence, payload hash and version. */
+export interface ProducerWindows {
+  readonly list: ProducerList;
+  readonly windows: BigUint64Array;
+}
+
+/** The dedupe windows of one model. Changed by admitted batches alone, in the order of their versions; so the journal rebuilds them. */
+export class Producers {
+  // least recently active first
+  readonly #producers = new Map<string, Producer>();
+
+  get size(): number {
+    return this.#producers.size;
+  }
+
+  /**
+   * The version that the batch already became, or undefined for a new one.
+   *
+   * @throws GradwireError `E_PRODUCER_FENCED`, `E_SEQUENCE_REUSED` or `E_SEQUENCE_TOO_OLD`.
+   */
+  find({ producer, producerEpoch, sequence }: BatchIdentity, payload: string): number | undefined {
+    const known = this.#producers.get(producer);
+    if (known === undefined || producerEpoch > known.epoch) return undefined;
+    if (producerEpoch < known.epoch) {
+      const text = `${quote(producer)} has a newer epoch ${known.epoch}, this batch has ${producerEpoch}; another process took its name`;
+      throw new GradwireError('E_PRODUCER_FENCED', text);
+    }
+    const taken = known.taken.get(sequence);
+    if (taken?.payload === payload) return taken.version;
+    if (taken !== undefined) {
+      const text = `sequence ${sequence} of ${quote(producer)} was already used for other bytes (version ${taken.version}); open a new producerEpoch`;
+      throw new GradwireError('E_SEQUENCE_REUSED', text);
+    }
+    if (sequence + windowLength <= known.highest) {
+      const text = `sequence ${sequence} of ${quote(producer)} is more than ${windowLength} behind ${known.highest}; open a new producerEpoch`;
+      throw new GradwireError('E_SEQUENCE_TOO_OLD', text);
+    }
+    return undefined;
+  }
+
+  /** Notes that a new batch became `version`. */
+  note({ producer, producerEpoch, sequence }: BatchIdentity, payload: string, version: number): void {
+    let known = this.#producers.get(producer);
+    if (known === undefined || producerEpoch > known.epoch) known = { epoch: producerEpoch, highest: sequence, taken: new Map() };
+    this.#producers.delete(producer);
+    this.#producers.set(producer, known);
+    known.taken.set(sequence, { payload, version });
+    if (sequence > known.highest) {
+      known.highest = sequence;
+      this.#trim(known);
+    }
+    const [silent] = this.#producers.size > mostProducers ? this.#producers.keys() : [];
+    if (silent !== undefined) this.#producers.delete(silent);
+  }
+
+  /** The producer's epoch and highest sequence number, or undefined. */
+  position(producer: string): { readonly producerEpoch: number; readonly sequence: number } | undefined {
+    const known = this.#producers.get(producer);
+    return known && { producerEpoch: known.epoch, sequence: known.highest };
+  }
+
+  /** Everything, for a snapshot. */
+  toList(): ProducerWindows {
+    const list = [...this.#producers].map(([name, { epoch, highest, taken }]) => [name, epoch, highest, taken.size] as const);
+    const windows = new BigUint64Array(list.reduce((sum, [, , , entries]) => sum + entries * 3, 0));
+    let at = 0;
+    for (const { taken } of this.#producers.values()) {
+      for (const [sequence, { payload, version }] of taken) {
+        windows.set([BigInt(sequence), BigInt(`0x${payload}`), BigInt(version)], at);
+        at += 3;
+      }
+    }
+    return { list, windows };
+  }
+
+  /** What {@link toList} gave. Throws `E_FRAME` where the parts do not fit together. */
+  static fromList({ list, windows }: ProducerWindows): Producers {
+    const producers = new Producers();
+    let at = 0;
+    for (const [name, epoch, highest, entries] of list) {
+      const taken = new Map<number, Taken>();
+      for (let i = 0; i < entries; i++, at += 3) {
+        if (at + 3 > windows.length)
+          throw new GradwireError('E_FRAME', 'the snapshot has fewer window entries than its producers say');
+        taken.set(Number(windows[at]), {
+          payload: windows[at + 1].toString(16).padStart(16, '0'),
+          version: Number(windows[at + 2]),
+        });
+      }
+      producers.#producers.set(name, { epoch, highest, taken });
+    }
+    return producers;
+  }
+
+  // in the window's order of arrival the oldest come first, so what has fallen out stands near the front
+  #trim({ highest, taken }: Producer): void {
+    if (taken.size <= windowLength) return;
+    for (const sequence of taken.keys()) {
+      if (sequence + windowLength <= highest) taken.delete(sequence);
+      else if (taken.size <= windowLength) return;
+    }
+  }
+}

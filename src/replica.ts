@@ -1,0 +1,132 @@
+// A replica: published weights as a fold over frames. It holds one whole version, or says why it does not.
+import { bytesOf, digestOf } from './digest.ts';
+import { GradwireError } from './errors.ts';
+import { deserialize, type Safetensors } from './frames/safetensors.ts';
+import { type Position, readUpdate, type UpdateHeader } from './frames/update.ts';
+import { readWeights } from './frames/weights.ts';
+import { type Layout, layout, sameLayout } from './layout.ts';
+import { applyForms } from './published.ts';
+import { Tensors } from './tensors.ts';
+
+/**
+ * What became of a frame: `applied`; `stale`, a version or an epoch that is behind and changes nothing; `gap`, an update that
+ * does not follow on this replica's version, run and epoch, and changes nothing.
+ */
+export type Verdict = 'applied' | 'stale' | 'gap';
+
+/** Frames by what became of them. */
+export interface ReplicaCounts {
+  applied: number;
+  stale: number;
+  gap: number;
+  /** Frames that failed a check and changed nothing. */
+  refused: number;
+}
+
+/** Weights that follow a trainer's frames bit for bit. It does no input or output: see `connect` in gradwire/sockets for that. */
+export class Replica<Name extends string = string> {
+  readonly counts: ReplicaCounts = { applied: 0, stale: 0, gap: 0, refused: 0 };
+  #weights = new Tensors(layout<Name>([]));
+  #model = '';
+  #position: Position | undefined;
+  #last: UpdateHeader | undefined;
+
+  /** **Live view** of the weights: one whole version, overwritten by the next. No tensors before the first weights frame. */
+  get weights(): Tensors<Name> {
+    return this.#weights;
+  }
+
+  get layout(): Layout<Name> {
+    return this.#weights.layout;
+  }
+
+  /** The model's name, empty before the first weights frame. */
+  get model(): string {
+    return this.#model;
+  }
+
+  /** Where the replica stands; undefined before the first weights frame and after {@link forget}. */
+  get position(): Position | undefined {
+    return this.#position;
+  }
+
+  /** The version of the weights, 0 before the first weights frame. */
+  get version(): number {
+    return this.#position?.version ?? 0;
+  }
+
+  /** The header of the update that was applied last, if any. */
+  get lastUpdate(): UpdateHeader | undefined {
+    return this.#last;
+  }
+
+  /** The xxHash64 of the weights in layout order, as 16 hexadecimal digits. */
+  digest(): string {
+    return digestOf(bytesOf(this.#weights.flat));
+  }
+
+  /**
+   * Folds one weights or update frame, all of it or nothing, in this synchronous turn.
+   *
+   * @throws GradwireError for a frame that is malformed or fails a check: nothing was applied, except with `E_DIGEST` on an
+   *   update, which shows that the weights had drifted before: the position is forgotten then.
+   */
+  accept(frame: Uint8Array): Verdict {
+    try {
+      const file = deserialize(frame);
+      const verdict = file.metadata.kind === 'weights' ? this.#join(file) : this.#follow(file);
+      this.counts[verdict] += 1;
+      return verdict;
+    } catch (error) {
+      this.counts.refused += 1;
+      throw error;
+    }
+  }
+
+  /** The trainer has proven that this replica's version belongs to its own history; updates of its epoch follow. */
+  enter(epoch: number): void {
+    if (this.#position !== undefined) this.#position = { ...this.#position, epoch };
+  }
+
+  /** Gives up the position, so that the next weights frame counts whatever its version. The weights stay readable until then. */
+  forget(): void {
+    this.#position = undefined;
+  }
+
+  #join(file: Safetensors): Verdict {
+    const { header, weights } = readWeights(file);
+    const mine = this.#position;
+    if (mine !== undefined && mine.run === header.run) {
+      if (header.epoch < mine.epoch || (header.epoch === mine.epoch && header.version < mine.version)) return 'stale';
+    }
+    if (sameLayout(weights.layout, this.#weights.layout)) this.#weights.flat.set(weights.flat);
+    else this.#weights = weights as Tensors<Name>;
+    this.#model = header.model;
+    this.#position = { run: header.run, epoch: header.epoch, version: header.version };
+    return 'applied';
+  }
+
+  #follow(file: Safetensors): Verdict {
+    const mine = this.#position;
+    if (mine === undefined) return 'gap';
+    const { header, forms } = readUpdate(file, this.#weights.layout);
+    if (header.run !== mine.run || header.epoch > mine.epoch) return 'gap';
+    if (header.epoch < mine.epoch || header.version <= mine.version) return 'stale';
+    if (header.from !== mine.version) return 'gap';
+    applyForms(this.#weights, forms);
+    this.#position = { run: header.run, epoch: header.epoch, version: header.version };
+    this.#last = header;
+    this.#verify(header);
+    return 'applied';
+  }
+
+  #verify({ version, digest }: UpdateHeader): void {
+    if (digest === undefined || digest === this.digest()) return;
+    const found = this.digest();
+    this.forget();
+    throw new GradwireError(
+      'E_DIGEST',
+      `at version ${version} these weights have the digest ${found}, the trainer's have ${digest}; fetch all weights`,
+    );
+  }
+}

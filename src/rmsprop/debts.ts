@@ -1,0 +1,109 @@
+// What untouched rows owe: in `exact` mode a row that a batch leaves out still decays, and pays when it is next touched.
+import type { Layout, TensorSpec } from '../layout.ts';
+
+/** How many batches of rows each row of a tensor has been left out of since it was last touched; only tensors that owe anything. */
+export type Owed = ReadonlyMap<string, Float64Array>;
+
+interface Account {
+  /** Batches that held the tensor. */
+  steps: number;
+  /** For each row, the `steps` that its accumulator has seen. Made when the first batch of rows arrives. */
+  seen: Float64Array | undefined;
+}
+
+const tableSize = 1024;
+
+/**
+ * The accounts of one optimizer. A row left out of k batches owes its accumulator the factor rho^k. Reading does not pay:
+ * a payment rounds, so paying at other moments would give other bits.
+ */
+export class Debts {
+  readonly #accounts = new Map<string, Account>();
+  readonly #rho: number;
+  readonly #powers: Float32Array;
+
+  /** `rho` as rounded to float32. */
+  constructor(rho: number) {
+    this.#rho = rho;
+    this.#powers = Float32Array.from({ length: tableSize }, (_, k) => powerOf(rho, k));
+  }
+
+  /** rho^k: by squaring in float64, then rounded to float32. `Math.pow` is not the same on every engine. */
+  power(k: number): number {
+    return k < tableSize ? this.#powers[k] : powerOf(this.#rho, k);
+  }
+
+  /** Writes what each of `rows` owes into `factors`, and marks them as touched by this batch. */
+  touch(tensor: TensorSpec, rows: Int32Array, factors: Float32Array): void {
+    const account = this.#account(tensor);
+    account.seen ??= new Float64Array(tensor.rows).fill(account.steps);
+    const { seen, steps } = account;
+    for (let i = 0; i < rows.length; i++) {
+      factors[i] = this.power(steps - seen[rows[i]]);
+      seen[rows[i]] = steps + 1;
+    }
+    account.steps = steps + 1;
+  }
+
+  /** Pays all rows of a tensor into `accumulator` (its own values), for a dense batch that touches every row. */
+  settle(tensor: TensorSpec, accumulator: Float32Array): void {
+    const account = this.#account(tensor);
+    if (account.seen !== undefined) {
+      this.#pay(account, tensor, accumulator);
+      account.seen = undefined;
+    }
+    account.steps += 1;
+  }
+
+  /** The accumulator as it would be after payment: multiplies what is owed into `copy`, and marks nothing. */
+  readInto(tensor: TensorSpec, copy: Float32Array): void {
+    const account = this.#accounts.get(tensor.name);
+    if (account?.seen !== undefined) this.#pay(account, tensor, copy);
+  }
+
+  /** What is owed now: a copy, for the optimizer's state. */
+  owed(model: Layout): Owed {
+    const owed = new Map<string, Float64Array>();
+    for (const { name } of model.tensors) {
+      const { seen, steps } = this.#accounts.get(name) ?? {};
+      if (seen?.some((each) => each !== steps))
+        owed.set(
+          name,
+          seen.map((each) => (steps ?? 0) - each),
+        );
+    }
+    return owed;
+  }
+
+  /** Takes over what {@link owed} gave. */
+  restore(owed: Owed): void {
+    this.#accounts.clear();
+    for (const [name, counts] of owed) {
+      const steps = counts.reduce((most, each) => Math.max(most, each), 0);
+      this.#accounts.set(name, { steps, seen: counts.map((each) => steps - each) });
+    }
+  }
+
+  #account({ name }: TensorSpec): Account {
+    let account = this.#accounts.get(name);
+    if (account === undefined) this.#accounts.set(name, (account = { steps: 0, seen: undefined }));
+    return account;
+  }
+
+  #pay({ seen, steps }: Account, { rows, rowLength }: TensorSpec, accumulator: Float32Array): void {
+    for (let row = 0; row < rows; row++) {
+      const owed = steps - (seen?.[row] ?? steps);
+      if (owed === 0) continue;
+      const factor = this.power(owed);
+      for (let i = row * rowLength; i < (row + 1) * rowLength; i++) accumulator[i] = Math.fround(accumulator[i] * factor);
+    }
+  }
+}
+
+function powerOf(rho: number, k: number): number {
+  let result = 1;
+  for (let square = rho, rest = k; rest > 0; rest = Math.floor(rest / 2), square *= square) {
+    if (rest % 2 === 1) result *= square;
+  }
+  return Math.fround(result);
+}

@@ -1,0 +1,77 @@
+// What flows through a trainer's pipe, station by station: arrival, admitted batch, step, publication.
+import type { GradientsHeader } from '../../src/frames/gradients.ts';
+import type { Gradients } from '../../src/gradients/check.ts';
+import type { RMSprop, StepResult } from '../../src/rmsprop/rmsprop.ts';
+import type { Tensors } from '../../src/tensors.ts';
+
+/** The batch is in the journal, synced, and applied exactly once, as `version`. */
+export interface Ack {
+  readonly type: 'ack';
+  readonly sequence: number;
+  readonly version: number;
+  /** Whether it had been applied before, and this answer repeats the first. */
+  readonly duplicate: boolean;
+}
+
+/** The batch was refused and changed nothing. */
+export interface Nack {
+  readonly type: 'nack';
+  /** Null where the frame did not say. */
+  readonly sequence: number | null;
+  readonly code: string;
+  /** Whether the same bytes may be sent again after `retryAfterMs`. */
+  readonly retryable: boolean;
+  readonly retryAfterMs: number;
+  /** The trainer's version. */
+  readonly version: number;
+  readonly text: string;
+}
+
+/** Each arrival gets one answer. */
+export type Answer = Ack | Nack;
+
+/** A gradients frame as a transport hands it over. The frame is owned and never written again. */
+export interface Arrival {
+  readonly frame: Uint8Array;
+  /** Called once: with the ack when the batch is durable and folded, or with the nack. */
+  readonly answer: (answer: Answer) => void;
+}
+
+/** A batch that passed the checks and has its version. */
+export interface Admitted<Name extends string = string> extends Arrival {
+  readonly header: GradientsHeader;
+  /** The checked gradients, which the optimizer trusts. */
+  readonly checked: Gradients<Name>;
+  /** The version that folding it makes. */
+  readonly version: number;
+  /** xxHash64 of the frame. */
+  readonly payload: string;
+}
+
+/** One batch folded. */
+export interface Step<Name extends string = string, Input = unknown> extends StepResult {
+  /** The parameters: **live views** that the next step overwrites; `parameters.copy(name)` stays as it is. */
+  readonly parameters: Tensors<Name>;
+  /** The batch as it was checked: which tensors and rows the step touched. */
+  readonly gradients: Gradients<Name>;
+  /** What came in. */
+  readonly batch: Input;
+  /** The optimizer itself, for its state; live. */
+  readonly optimizer: RMSprop<Name>;
+  /** Batches refused so far in this subscription. */
+  readonly refused: number;
+}
+
+/** One update of the published weights. */
+export interface Publication<Input = unknown> {
+  /** The version that it applies to. */
+  readonly from: number;
+  readonly version: number;
+  readonly learningRate: number;
+  /** The update frame: owned, never written again; share it, keep it, send it. */
+  readonly frame: Uint8Array;
+  /** The published weights: a **live view**. */
+  readonly weights: Tensors;
+  /** The batch that was folded. */
+  readonly batch: Input;
+}

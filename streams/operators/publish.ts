@@ -1,0 +1,56 @@
+// publish: steps in, update frames out. What is published is what replicas hold.
+import { defer, map, type OperatorFunction } from 'rxjs';
+import { bytesOf, digestOf } from '../../src/digest.ts';
+import { encodeUpdate, type UpdateHeader } from '../../src/frames/update.ts';
+import { Published } from '../../src/published.ts';
+import type { Publication, Step } from './flow.ts';
+
+/** Whose updates they are. */
+export interface PublishOptions<Name extends string = string> {
+  /** The model's name, `default` unless told. */
+  readonly name?: string;
+  /** The model's history, `local` unless told. */
+  readonly run?: string;
+  /** The trainer's fencing number, 0 unless told. */
+  readonly epoch?: number;
+  /** Every how many versions the update carries a digest of all weights; 256 unless told. */
+  readonly digestEvery?: number;
+  /** The published weights to go on from; unless told, those of the first step. */
+  readonly published?: Published<Name>;
+}
+
+/** Publishes every version in encoding `f32`: the new values of the tensors and rows that the step touched. */
+export function publish<Name extends string, Input>({
+  name = 'default',
+  run = 'local',
+  epoch = 0,
+  digestEvery = 256,
+  published,
+}: PublishOptions<Name> = {}): OperatorFunction<Step<Name, Input>, Publication<Input>> {
+  return (source) =>
+    defer(() => {
+      let held = published;
+      return source.pipe(
+        map(({ version, learningRate, parameters, gradients, batch }) => {
+          held ??= new Published(parameters);
+          const forms = held.take(gradients, parameters);
+          const digest = version % digestEvery === 0 ? digestOf(bytesOf(held.weights.flat)) : undefined;
+          const from = version - 1;
+          const position = { model: name, run, epoch, from, version };
+          const frame = encodeUpdate({ ...position, encoding: 'f32', learningRate, digest, folded: originOf(batch) }, forms);
+          return { from, version, learningRate, frame, weights: held.weights, batch };
+        }),
+      );
+    });
+}
+
+// an admitted batch says who made it in its header, a plain batch beside its gradients
+function originOf(batch: unknown): UpdateHeader['folded'] {
+  const { header = batch } = (batch ?? {}) as { header?: unknown };
+  const {
+    producer,
+    producerEpoch = 0,
+    sequence,
+  } = (header ?? {}) as { producer?: unknown; producerEpoch?: unknown; sequence?: unknown };
+  return typeof producer === 'string' && typeof sequence === 'number' ? [[producer, Number(producerEpoch), sequence]] : [];
+}

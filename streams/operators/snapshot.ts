@@ -1,0 +1,94 @@
+// snapshot: a tap that writes the whole state every N versions or T milliseconds, off the path.
+import {
+  asyncScheduler,
+  auditTime,
+  connect,
+  endWith,
+  ignoreElements,
+  type MonoTypeOperatorFunction,
+  merge,
+  type SchedulerLike,
+  takeUntil,
+  tap,
+} from 'rxjs';
+import { encodeSnapshot, type Snapshot } from '../../src/frames/snapshot.ts';
+import { Producers } from '../../src/producers.ts';
+import { Tensors } from '../../src/tensors.ts';
+import type { Step } from './flow.ts';
+
+/** What a snapshot holds beside the optimizer: where in which history it stands. */
+export type SnapshotContext = Pick<Snapshot, 'model' | 'run' | 'epoch' | 'producers' | 'examples'>;
+
+/** When, what and where to. */
+export interface SnapshotOptions {
+  /** Writes a frame somewhere, atomically. One write at a time: what comes due meanwhile is left to the next time. */
+  readonly write: (frame: Uint8Array, version: number) => Promise<unknown>;
+  /** Every how many versions; 5,000 unless told. */
+  readonly every?: number;
+  /** At the latest this long after a step that no snapshot holds; 30,000 ms unless told. */
+  readonly intervalMs?: number;
+  /** Where in which history the steps stand, read when a snapshot is taken; a nameless one unless told. */
+  readonly context?: () => SnapshotContext;
+  /** Told when a write fails; the stream lives on and the next one is tried. */
+  readonly onError?: (error: unknown) => void;
+  /** The clock of `intervalMs`. */
+  readonly scheduler?: SchedulerLike;
+}
+
+/** Passes every step on unchanged. The state is copied in the step's own turn; encoding and writing it happen after. */
+export function snapshot<Name extends string, Input>({
+  write,
+  every = 5_000,
+  intervalMs = 30_000,
+  context = nameless,
+  onError = () => undefined,
+  scheduler = asyncScheduler,
+}: SnapshotOptions): MonoTypeOperatorFunction<Step<Name, Input>> {
+  return connect((steps$) => {
+    let written = 0;
+    let writing = false;
+    const take = (step: Step<Name, Input>): void => {
+      if (writing || step.optimizer.version === written) return;
+      writing = true;
+      written = step.optimizer.version;
+      const taken = snapshotOf(step, context());
+      Promise.resolve()
+        .then(() => write(encodeSnapshot(taken), taken.version))
+        .catch(onError)
+        .finally(() => {
+          writing = false;
+        });
+    };
+    // a pending timer must not hold back the end of the stream
+    const end$ = steps$.pipe(ignoreElements(), endWith(true));
+    const due$ = steps$.pipe(auditTime(intervalMs, scheduler), takeUntil(end$), tap(take), ignoreElements());
+    return merge(
+      steps$.pipe(
+        tap((step) => {
+          if (step.version % every === 0) take(step);
+        }),
+      ),
+      due$,
+    );
+  });
+}
+
+/** A copy of a step's state, with its place in its history. */
+export function snapshotOf<Name extends string>(
+  { optimizer }: Pick<Step<Name>, 'optimizer'>,
+  { producers, ...context }: SnapshotContext,
+): Snapshot<Name> {
+  const state = optimizer.state();
+  return {
+    ...context,
+    producers: Producers.fromList(producers.toList()),
+    version: state.version,
+    optimizer: optimizer.getConfig(),
+    parameters: new Tensors(optimizer.layout, state.parameters),
+    state,
+  };
+}
+
+function nameless(): SnapshotContext {
+  return { model: 'default', run: 'local', epoch: 0, producers: new Producers(), examples: 0 };
+}
