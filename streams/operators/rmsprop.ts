@@ -10,8 +10,8 @@ import type { Step } from './flow.ts';
 
 /** Hyper-parameters and initial parameters, and what only a stream needs. */
 export interface RMSpropOperatorOptions<Name extends string, Input> extends RMSpropOptions<Name> {
-  /** A state to go on from, as `optimizer.state()` or a snapshot gives it. */
-  readonly state?: RMSpropState;
+  /** A state to go on from, as `optimizer.state()` or a snapshot gives it, or what gives it to each subscription. */
+  readonly state?: RMSpropState | (() => RMSpropState);
   /** Told of each batch that was refused; the stream lives on, and every step counts the refusals. */
   readonly onRefused?: (error: GradwireError, batch: Input) => void;
 }
@@ -26,15 +26,11 @@ export function rmsprop<Name extends string, Input extends Foldable<Name> = Fold
   model: Layout<Name>,
   { state, onRefused, ...options }: RMSpropOperatorOptions<Name, Input> = {},
 ): OperatorFunction<Input, Step<Name, Input>> {
-  const build = () => {
-    const optimizer = new RMSprop(model, options);
-    if (state !== undefined) optimizer.restore(state);
-    return optimizer;
-  };
-  build();
+  new RMSprop(model, options);
   return (source) =>
     defer(() => {
-      const optimizer = build();
+      const optimizer = new RMSprop(model, options);
+      if (state !== undefined) optimizer.restore(typeof state === 'function' ? state() : state);
       const { maxAbs } = optimizer.getConfig();
       let refused = 0;
       const fold = (batch: Input): Step<Name, Input> | undefined => {
