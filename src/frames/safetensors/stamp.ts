@@ -1,0 +1,22 @@
+// Adding metadata to a finished buffer without touching its tensors: how a journal record gets its version.
+import type { SafetensorsLimits } from './limits.ts';
+import { open } from './open.ts';
+import { mapOf, type Pairs } from './pairs.ts';
+import { begin } from './text.ts';
+
+/**
+ * A copy of a safetensors buffer with more metadata: keys of `extra` win over those it has, and the tensors keep their bytes.
+ *
+ * @throws GradwireError with an `E_ST_*` code for a buffer that `deserialize` would refuse, and for metadata that is not text.
+ */
+export function withMetadata(
+  buffer: ArrayBuffer | Uint8Array,
+  extra: Pairs<string>,
+  limits?: SafetensorsLimits,
+): Uint8Array<ArrayBuffer> {
+  const { metadata, entries, data } = open(buffer, limits);
+  const merged = new Map([...metadata, ...mapOf('metadata', extra)]);
+  const stamped = begin(merged, entries, data.byteLength, limits);
+  stamped.data.set(data);
+  return stamped.bytes;
+}
