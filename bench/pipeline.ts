@@ -29,7 +29,11 @@ const workloads: readonly Workload[] = [
     batch: { w: { rows, values: new Float32Array(400).fill(0.01) } },
   },
   { name: '10,000 dense parameters', model: layout({ w: [100, 100] }), batch: { w: new Float32Array(10_000).fill(0.01) } },
-  { name: '1,000,000 dense parameters', model: layout({ w: [1000, 1000] }), batch: { w: new Float32Array(1_000_000).fill(0.01) } },
+  {
+    name: '1,000,000 dense parameters',
+    model: layout({ w: [1000, 1000] }),
+    batch: { w: new Float32Array(1_000_000).fill(0.01) },
+  },
 ];
 
 const optimizer = { lr: 0.01, sparse: 'lazy' } as const;
@@ -47,7 +51,11 @@ export async function pipeline({ seconds }: { seconds: number }): Promise<Row[]>
       ['socket, journal', await withJournal((directory) => overSocket(workload, seconds, directory))],
     ];
     for (const [way, rate] of ways) {
-      table.push({ what: `${workload.name}; ${way}`, 'batches/s': Math.round(rate), 'of the operators': Number((rate / operators).toFixed(3)) });
+      table.push({
+        what: `${workload.name}; ${way}`,
+        'batches/s': Math.round(rate),
+        'of the operators': Number((rate / operators).toFixed(3)),
+      });
     }
   }
   return table;

@@ -1,9 +1,12 @@
 // The benchmarks: `npm run bench` runs all, `npm run bench -- pipeline` one, `--json` prints their rows, `--smoke` makes them short.
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import { type Row, pipeline } from './pipeline.ts';
+import { pipeline, type Row } from './pipeline.ts';
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' }, smoke: { type: 'boolean' } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: 'boolean' }, smoke: { type: 'boolean' } },
+});
 const benches: Record<string, (scale: { seconds: number }) => Promise<Row[]>> = { pipeline };
 
 for (const name of positionals.length > 0 ? positionals : Object.keys(benches)) {
@@ -12,7 +15,8 @@ for (const name of positionals.length > 0 ? positionals : Object.keys(benches)) 
     process.exit(2);
   }
   const rows = await benches[name]({ seconds: values.smoke ? 0.2 : 3 });
-  if (values.json) console.log(JSON.stringify({ bench: name, node: process.version, cpu: cpus()[0]?.model, cores: cpus().length, rows }));
+  if (values.json)
+    console.log(JSON.stringify({ bench: name, node: process.version, cpu: cpus()[0]?.model, cores: cpus().length, rows }));
   else {
     console.log(`${name}: Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model}`);
     console.table(Object.fromEntries(rows.map(({ what, ...figures }) => [what, figures])));

@@ -6,6 +6,8 @@ import ts from 'typescript';
 interface Facts {
   /** Module specifiers of every import, re-export, import type and dynamic import; `undefined` for one computed at run time. */
   readonly imports: readonly (string | undefined)[];
+  /** Those among them that are still there at run time: no `import type`, no `export type`. */
+  readonly loads: readonly string[];
   readonly defaultExport: boolean;
   /** Global names and `Object.member` pairs, as far as a fence needs them. */
   readonly names: ReadonlySet<string>;
@@ -67,16 +69,20 @@ function roomOf(path: string): string | undefined {
 
 function readFacts(path: string, source: string): Facts {
   const imports: (string | undefined)[] = [];
+  const loads: string[] = [];
   const names = new Set<string>();
   let defaultExport = false;
-  const specifier = (node: ts.Node | undefined): void => {
-    imports.push(node !== undefined && ts.isStringLiteralLike(node) ? node.text : undefined);
+  const specifier = (node: ts.Node | undefined, typeOnly: boolean = false): void => {
+    const text = node !== undefined && ts.isStringLiteralLike(node) ? node.text : undefined;
+    imports.push(text);
+    if (text !== undefined && !typeOnly) loads.push(text);
   };
   const visit = (node: ts.Node): void => {
-    if (ts.isImportDeclaration(node)) specifier(node.moduleSpecifier);
-    else if (ts.isExportDeclaration(node) && node.moduleSpecifier) specifier(node.moduleSpecifier);
+    if (ts.isImportDeclaration(node))
+      specifier(node.moduleSpecifier, node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword);
+    else if (ts.isExportDeclaration(node) && node.moduleSpecifier) specifier(node.moduleSpecifier, node.isTypeOnly);
     else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) specifier(node.arguments[0]);
-    else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) specifier(node.argument.literal);
+    else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) specifier(node.argument.literal, true);
     else if (ts.isExternalModuleReference(node)) specifier(node.expression);
     else if (ts.isExportAssignment(node)) defaultExport = true;
     else if (node.kind === ts.SyntaxKind.DefaultKeyword && !ts.isDefaultClause(node.parent)) defaultExport = true;
@@ -87,7 +93,7 @@ function readFacts(path: string, source: string): Facts {
     ts.forEachChild(node, visit);
   };
   visit(ts.createSourceFile(path, source, ts.ScriptTarget.ES2022, true));
-  return { imports, defaultExport, names };
+  return { imports, loads, defaultExport, names };
 }
 
 /** Whether an identifier names a value here, rather than a property, a key or a declaration of its own. */
@@ -128,23 +134,23 @@ export function violations(sources: ReadonlyMap<string, string>): string[] {
       found.push(`${path} is in no room`);
       continue;
     }
-    const { imports, defaultExport, names } = readFacts(path, source);
+    const { imports, loads, defaultExport, names } = readFacts(path, source);
     for (const specifier of imports) {
       const wrong = refuseImport(path, room, specifier, files);
       if (wrong !== undefined) found.push(`${path} ${wrong}`);
     }
     if (defaultExport) found.push(`${path} has a default export`);
     for (const name of rooms[room].without) if (names.has(name)) found.push(`${path} uses ${name}, which ${room} does without`);
-    const relative = imports.filter((specifier) => specifier?.startsWith('.')) as string[];
+    const neighbours = loads.filter((specifier) => specifier.startsWith('.'));
     graph.set(
       path,
-      relative.map((specifier) => posix.join(posix.dirname(path), specifier)),
+      neighbours.map((specifier) => posix.join(posix.dirname(path), specifier)),
     );
   }
   return [...found, ...cycles(graph)];
 }
 
-/** A line for each import that closes a circle. */
+/** A line for each import that closes a circle at run time. */
 function cycles(graph: ReadonlyMap<string, readonly string[]>): string[] {
   const found: string[] = [];
   const done = new Set<string>();
@@ -165,4 +171,20 @@ function cycles(graph: ReadonlyMap<string, readonly string[]>): string[] {
 export function hasPurpose(source: string): boolean {
   const [first] = source.replace(/^#!.*\n/, '').split('\n');
   return /^(\/\/|\/\*\*?|<!--|#) ?\S.{9,}/.test(first);
+}
+
+/** Lines that call uvu's `throws` with a text, which uvu takes for a message: any error at all would pass. */
+export function unheardThrows(path: string, source: string): string[] {
+  const found: string[] = [];
+  const file = ts.createSourceFile(path, source, ts.ScriptTarget.ES2022, true);
+  const visit = (node: ts.Node): void => {
+    if (ts.isCallExpression(node) && /(^|\.)throws$/.test(node.expression.getText())) {
+      const expected = node.arguments[1];
+      const isText = expected !== undefined && (ts.isStringLiteralLike(expected) || ts.isTemplateExpression(expected));
+      if (isText) found.push(`${path}:${file.getLineAndCharacterOfPosition(node.getStart()).line + 1}`);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(file);
+  return found;
 }

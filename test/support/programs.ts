@@ -67,21 +67,36 @@ export function writePrograms(programs: readonly Program[], folder: string): str
   });
 }
 
-/** What the compiler says about the TypeScript files, as a strict user has it: `line-3.ts:1: …`. */
+const options: ts.CompilerOptions = {
+  strict: true,
+  noEmit: true,
+  target: ts.ScriptTarget.ES2022,
+  lib: ['lib.es2022.d.ts'],
+  module: ts.ModuleKind.NodeNext,
+  types: ['node'],
+};
+const host = ts.createCompilerHost(options);
+// Node's types are this clone's; not by `typeRoots`, where packages without types would find theirs too
+host.getCurrentDirectory = () => top;
+const { getSourceFile } = host;
+const parsed = new Map<string, ts.SourceFile | undefined>();
+host.getSourceFile = (path, ...rest) => {
+  if (!parsed.has(path)) parsed.set(path, getSourceFile(path, ...rest));
+  return parsed.get(path);
+};
+
+/** What the compiler says about the TypeScript files, and about gradwire's own types as they use them: `line-3.ts:1: …`. */
 export function checkTypes(files: readonly string[]): string[] {
-  const options: ts.CompilerOptions = {
-    strict: true,
-    noEmit: true,
-    target: ts.ScriptTarget.ES2022,
-    module: ts.ModuleKind.NodeNext,
-    types: ['node'],
-    typeRoots: [join(top, 'node_modules/@types')],
-  };
   const program = ts.createProgram(
     files.filter((file) => file.endsWith('.ts')),
     options,
+    host,
   );
-  return ts.getPreEmitDiagnostics(program).map(({ file, start, messageText }) => {
+  const ours = program
+    .getSourceFiles()
+    .filter(({ fileName }) => !fileName.replace('/node_modules/gradwire/', '/').includes('/node_modules/'));
+  const found = ours.flatMap((file) => [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)]);
+  return [...program.getOptionsDiagnostics(), ...found].map(({ file, start, messageText }) => {
     const place = file === undefined ? '' : `${file.fileName}:${file.getLineAndCharacterOfPosition(start ?? 0).line + 1}: `;
     return place + ts.flattenDiagnosticMessageText(messageText, '\n');
   });

@@ -1,0 +1,115 @@
+// Batches out of chunks: each record decoded, checked against its model, and given out with its place in the run.
+import { GradwireError } from '../../src/errors.ts';
+import type { GradientsHeader } from '../../src/frames/gradients.ts';
+import { type JournalRecord, readRecord } from '../../src/frames/record.ts';
+import type { Batch, GradientRecord } from '../../src/gradients/batch.ts';
+import type { Gradients } from '../../src/gradients/check.ts';
+import type { Layout } from '../../src/layout.ts';
+import type { PlacedChunk } from './chunks.ts';
+import { corrupt } from './torn.ts';
+
+/** A batch out of a recording. It owns its frame, which is never written again. */
+export interface RecordedBatch<Name extends string = string> extends Batch<Name> {
+  /** Made when it is first asked for; its values are views of `frame`. */
+  readonly gradients: GradientRecord<Name>;
+  /** The checked gradients, which an optimizer for the same layout takes without another check. */
+  readonly checked: Gradients<Name>;
+  readonly header: GradientsHeader;
+  /** The version that folding it makes. */
+  readonly version: number;
+  readonly run: string;
+  /** The trainer's fencing number when it was admitted. */
+  readonly epoch: number;
+  /** xxHash64 of the frame as it arrived. */
+  readonly payload: string;
+  /** The record: the gradients frame with its stamp. */
+  readonly frame: Uint8Array;
+}
+
+/** The batches of a chunk with versions above `from`, up to and with `until`. Throws `E_RECORDING_CORRUPT`. */
+export function* batchesOf<Name extends string>(
+  chunk: PlacedChunk,
+  model: Layout<Name>,
+  from: number,
+  until: number,
+): Generator<RecordedBatch<Name>, void, undefined> {
+  for (const [i, bytes] of chunk.records.entries()) {
+    const version = chunk.firstVersion + i;
+    // a copy, since the chunk's bytes are overwritten by the next; it also puts the values on a multiple of their size
+    if (version > from && version <= until) yield decode(bytes.slice(), version, chunk, model);
+  }
+}
+
+function decode<Name extends string>(
+  frame: Uint8Array,
+  version: number,
+  chunk: PlacedChunk,
+  model: Layout<Name>,
+): RecordedBatch<Name> {
+  const { about } = chunk;
+  let record: JournalRecord<Name>;
+  try {
+    record = readRecord(frame, model, { maxAbs: about.optimizer.maxAbs });
+  } catch (cause) {
+    const message = cause instanceof GradwireError ? cause.message : 'a record cannot be read';
+    throw corrupt({ message, offset: chunk.offset }, { path: chunk.path, version }, '', cause);
+  }
+  const { stamp } = record;
+  if (stamp.version !== version || stamp.run !== about.run || stamp.epoch !== about.epoch) {
+    const message = `the record says version ${stamp.version}, epoch ${stamp.epoch} of the run ${stamp.run}`;
+    throw corrupt({ message, offset: chunk.offset }, { path: chunk.path, version });
+  }
+  return new Recorded(frame, record);
+}
+
+class Recorded<Name extends string> implements RecordedBatch<Name> {
+  readonly frame: Uint8Array;
+  readonly header: GradientsHeader;
+  readonly checked: Gradients<Name>;
+  readonly #stamp: JournalRecord['stamp'];
+  #gradients: GradientRecord<Name> | undefined;
+
+  constructor(frame: Uint8Array, { header, gradients, stamp }: JournalRecord<Name>) {
+    this.frame = frame;
+    this.header = header;
+    this.checked = gradients;
+    this.#stamp = stamp;
+  }
+
+  get gradients(): GradientRecord<Name> {
+    return (this.#gradients ??= this.checked.toRecord());
+  }
+  get version(): number {
+    return this.#stamp.version;
+  }
+  get run(): string {
+    return this.#stamp.run;
+  }
+  get epoch(): number {
+    return this.#stamp.epoch;
+  }
+  get payload(): string {
+    return this.#stamp.payload;
+  }
+  get base(): number {
+    return this.header.base;
+  }
+  get examples(): number | undefined {
+    return this.header.examples;
+  }
+  get loss(): number | undefined {
+    return this.header.loss;
+  }
+  get time(): number | undefined {
+    return this.header.time;
+  }
+  get producer(): string {
+    return this.header.producer;
+  }
+  get producerEpoch(): number {
+    return this.header.producerEpoch;
+  }
+  get sequence(): number {
+    return this.header.sequence;
+  }
+}

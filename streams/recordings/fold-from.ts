@@ -1,0 +1,85 @@
+// foldFrom: the state that a recording's batches are folded into: its initial weights, or a snapshot.
+import { GradwireError, quote } from '../../src/errors.ts';
+import { deserialize } from '../../src/frames/safetensors.ts';
+import { readWeights } from '../../src/frames/weights.ts';
+import { type Layout, sameLayout } from '../../src/layout.ts';
+import { Producers } from '../../src/producers.ts';
+import type { RMSpropConfig } from '../../src/rmsprop/options.ts';
+import type { RMSpropState } from '../../src/rmsprop/state.ts';
+import { type History, readHistory } from './history.ts';
+import { BadPlace } from './segment/bad-place.ts';
+import { SegmentReader } from './segment/reader.ts';
+import { readSnapshot } from './snapshots.ts';
+import { corrupt } from './torn.ts';
+
+/** Where a fold starts: `replay(path, { from: version, model })` gives the batches that follow. */
+export interface FoldStart<Name extends string = string> {
+  readonly run: string;
+  /** The model's name. */
+  readonly name: string;
+  readonly model: Layout<Name>;
+  /** The optimizer's configuration as recorded. */
+  readonly optimizer: RMSpropConfig;
+  /** For `optimizer.restore`, or the option `state` of the rmsprop operator. */
+  readonly state: RMSpropState;
+  readonly version: number;
+  readonly producers: Producers;
+  /** Examples folded so far. */
+  readonly examples: number;
+  /** The epoch that the state is of. */
+  readonly epoch: number;
+}
+
+/**
+ * The state to fold a recording's batches into: its initial weights, or those of a snapshot of the same run.
+ *
+ * @throws GradwireError `E_SNAPSHOT`; `E_RECORDING_GAP` for a recording that does not begin with version 1 and needs a
+ *   snapshot; the codes of {@link replay}.
+ */
+export async function foldFrom<Name extends string = string>(
+  path: string,
+  { snapshot }: { readonly snapshot?: string } = {},
+): Promise<FoldStart<Name>> {
+  const history = await readHistory(path);
+  return (await (snapshot === undefined ? startOfInitial(history) : startOfSnapshot(history, snapshot))) as FoldStart<Name>;
+}
+
+/** A fold's start from a snapshot. Throws `E_SNAPSHOT` or `E_FILE`. */
+export async function startOfSnapshot({ about }: History, path: string): Promise<FoldStart> {
+  const { run, epoch, version, state, producers, examples } = await readSnapshot(path, about);
+  const { name, model, optimizer } = about;
+  return { run, name, model, optimizer, state, version, producers, examples, epoch };
+}
+
+/** A fold's start from the recording's initial weights. */
+export async function startOfInitial(history: History): Promise<FoldStart> {
+  const { run, name, model, optimizer } = history.about;
+  const parameters = await readInitial(history);
+  const state = { version: 0, parameters, accumulator: new Float32Array(model.length), owed: new Map() };
+  return { run, name, model, optimizer, state, version: 0, producers: new Producers(), examples: 0, epoch: 1 };
+}
+
+/** The initial weights in layout order. Throws `E_RECORDING_GAP`, `E_RECORDING_CORRUPT`. */
+export async function readInitial({ about, segments }: History): Promise<Float32Array> {
+  const [first] = segments.filter((segment) => segment.about !== undefined);
+  const { path, firstVersion } = first;
+  if (firstVersion !== 1) {
+    throw new GradwireError(
+      'E_RECORDING_GAP',
+      `${quote(path)} begins at version ${firstVersion}; give a snapshot of version ${firstVersion - 1} or later`,
+    );
+  }
+  let reader: SegmentReader | undefined;
+  try {
+    reader = await SegmentReader.open(path);
+    const frame = await reader.initial();
+    const { weights } = readWeights(deserialize(frame ?? new Uint8Array()));
+    if (!sameLayout(weights.layout, about.model)) throw new GradwireError('E_LAYOUT', 'the initial weights are of another model');
+    return weights.flat;
+  } catch (cause) {
+    const place = cause instanceof BadPlace ? cause : { message: String(cause), offset: reader?.attachment?.offset ?? 0 };
+    throw corrupt(place, { path, version: 0 }, '', cause);
+  } finally {
+    await reader?.close();
+  }
+}

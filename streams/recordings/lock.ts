@@ -1,0 +1,83 @@
+// One trainer for one directory: a lock that the kernel takes back from a process that dies.
+import { readFile, stat, unlink, writeFile } from 'node:fs/promises';
+import { connect, createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { GradwireError, quote } from '../../src/errors.ts';
+import { failedWith } from './disk.ts';
+
+/** A directory held by this process. */
+export interface Lock {
+  /** Lets others have it. */
+  release(): Promise<void>;
+}
+
+/** Where a holder leaves its process id, for the message to others; it locks nothing. */
+const pidName = 'trainer.pid';
+
+/**
+ * Holds a directory until it is released or the process ends, however it ends: the lock is a listening local socket named
+ * after the directory's device and inode. It is seen by processes of the same machine and network namespace; behind it
+ * stands the epoch, which only one of two trainers can make.
+ *
+ * @throws GradwireError `E_LOCKED` with the holder's process id.
+ */
+export async function lock(directory: string, addressOf: (id: string) => string = localAddress): Promise<Lock> {
+  const { dev, ino } = await stat(directory, { bigint: true });
+  const address = addressOf(`gradwire-${dev}-${ino}`);
+  const pidFile = join(directory, pidName);
+  const server = await listen(address).catch(async (error: unknown) => {
+    if (!failedWith(error, 'EADDRINUSE') || (await answers(address))) throw await locked(directory, pidFile, error);
+    // a socket file that nobody listens on: its process died
+    await unlink(address);
+    return listen(address).catch(async (cause) => Promise.reject(await locked(directory, pidFile, cause)));
+  });
+  await writeFile(pidFile, `${process.pid}\n`);
+  return {
+    release: async () => {
+      await unlink(pidFile).catch(ignoreMissing);
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** A name in the kernel's own space, where there is one; else a socket file. */
+function localAddress(id: string): string {
+  if (process.platform === 'linux') return `\0${id}`;
+  return process.platform === 'win32' ? `\\\\.\\pipe\\${id}` : join(tmpdir(), `${id}.sock`);
+}
+
+function listen(address: string): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer((socket) => socket.destroy());
+    server.once('error', reject);
+    server.listen(address, () => {
+      // the lock does not keep a program running
+      server.unref();
+      resolve(server);
+    });
+  });
+}
+
+/** Whether a process listens there. */
+function answers(address: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(address);
+    const done = (answer: boolean): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.once('connect', () => done(true));
+    socket.once('error', (error) => done(!failedWith(error, 'ECONNREFUSED') && !failedWith(error, 'ENOENT')));
+  });
+}
+
+async function locked(directory: string, pidFile: string, cause: unknown): Promise<GradwireError> {
+  const holder = /^\d{1,10}$/.exec((await readFile(pidFile, 'utf8').catch(() => '')).trim())?.[0] ?? 'unknown';
+  const text = `${quote(directory)} is in use by another trainer (pid ${holder}); stop it first, or use another directory`;
+  return new GradwireError('E_LOCKED', text, { cause });
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!failedWith(error, 'ENOENT')) throw error;
+}

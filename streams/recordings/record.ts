@@ -1,0 +1,73 @@
+// record: a tap that writes every batch that passes to a recording, and passes it on once it is written.
+import {
+  catchError,
+  concat,
+  concatWith,
+  defer,
+  finalize,
+  from,
+  ignoreElements,
+  type MonoTypeOperatorFunction,
+  map,
+  type Observable,
+  throwError,
+} from 'rxjs';
+import { refuseUnknownOptions } from '../../src/errors.ts';
+import { hyperparametersOf } from '../../src/rmsprop/options.ts';
+import { groupCommit } from './group-commit.ts';
+import { refuseDurability, refuseName } from './journal-options.ts';
+import { type Recordable, Recorder, type RecordOptions } from './recorder.ts';
+
+const names = ['model', 'name', 'optimizer', 'durability', 'clock', 'create'];
+
+/**
+ * Records what passes to a new file, one for each subscription: bare gradients, batches, admitted batches, or those of
+ * {@link replay}. Each value passes unchanged and in order once its record is written. Bare gradients get the producer
+ * `local`, and numbers and bases that count up.
+ *
+ * Under load all that waits is written at once; what waits has no limit of its own, so the source should not run ahead.
+ * The file is closed, with a summary, when the source ends or fails; when the stream is unsubscribed, what had not passed
+ * may be missing from it. A run that ends without a value makes a recording without one; one that fails before makes none.
+ *
+ * Errors: `E_DISK` (also where the file exists), and the codes of a batch that does not fit. Bad options throw `E_CONFIG` here.
+ */
+export function record<Name extends string, Value extends Recordable<Name>>(
+  path: string,
+  options: RecordOptions<Name>,
+): MonoTypeOperatorFunction<Value> {
+  refuseUnknownOptions('record', options, names);
+  hyperparametersOf(options.optimizer ?? {});
+  refuseName(options.name ?? 'default');
+  refuseDurability(options.durability ?? 'os');
+  const pass = options.durability === 'none' ? 'before' : 'after';
+  return (source) => defer(() => recorded(source, new Recorder(path, options), pass));
+}
+
+function recorded<Name extends string, Value extends Recordable<Name>>(
+  source: Observable<Value>,
+  recorder: Recorder<Name>,
+  pass: 'after' | 'before',
+): Observable<Value> {
+  const close$ = defer(() => recorder.close()).pipe(ignoreElements());
+  return source.pipe(
+    map((value) => ({ value, versioned: recorder.frame(value) })),
+    groupCommit({
+      write: (group) => recorder.append(group.map(({ versioned }) => versioned)),
+      sizeOf: ({ versioned }) => versioned.frame.byteLength,
+      pass,
+    }),
+    map(({ value }) => value),
+    concatWith(defer(() => recorder.begin()).pipe(ignoreElements())),
+    catchError((error) =>
+      concat(
+        close$,
+        throwError(() => error),
+      ),
+    ),
+    concatWith(close$),
+    finalize(() => {
+      // nobody is left to hear an error, so it goes where RxJS reports unheard ones
+      if (!recorder.closing) from(recorder.close()).subscribe();
+    }),
+  );
+}

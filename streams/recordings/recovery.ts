@@ -1,0 +1,98 @@
+// Recovery: what a run's directory says about where it stands, before anything new is written to it.
+import { join } from 'node:path';
+import { GradwireError, quote } from '../../src/errors.ts';
+import { chunksOf } from './chunks.ts';
+import { diskError } from './disk.ts';
+import { type FoldStart, startOfInitial, startOfSnapshot } from './fold-from.ts';
+import { type History, historyOf, listSnapshots, readSegments, type Segment } from './history.ts';
+import { snapshotName } from './names.ts';
+import { Pieces } from './segment/pieces.ts';
+import { judge, type TornTail } from './torn.ts';
+
+/** Where a run stands. */
+export interface Recovered {
+  readonly history: History;
+  /** The last version in the recording. */
+  readonly lastVersion: number;
+  /** The highest epoch of any segment, also of one that was cut off in its head. */
+  readonly lastEpoch: number;
+  /** The newest sound snapshot, or the initial weights. */
+  readonly start: FoldStart;
+  /** Unfinished last writes, which nobody was told of. */
+  readonly torn: readonly TornTail[];
+  /** Snapshots that were passed over, and why. */
+  readonly damagedSnapshots: readonly GradwireError[];
+}
+
+/** A directory in which no run has begun, and what a process that died while beginning one left there. */
+export type Untouched = Pick<Recovered, 'lastEpoch' | 'torn'> & { readonly history: undefined };
+
+/**
+ * Reads where the run in a directory stands.
+ *
+ * @throws GradwireError `E_RECORDING_CORRUPT`, `E_RECORDING_GAP`, `E_RECORDING`, `E_FORMAT`, `E_FILE`.
+ */
+export async function recover(directory: string): Promise<Recovered | Untouched> {
+  const snapshots = await listSnapshots(directory);
+  const segments = await readSegments(directory);
+  const lastEpoch = segments.reduce((most, { epoch }) => Math.max(most, epoch), 0);
+  if (segments.every(({ about }) => about === undefined)) {
+    return { history: undefined, lastEpoch, torn: await judgeHeads(segments, snapshots, directory) };
+  }
+  const history = { ...historyOf(segments, directory), snapshots };
+  const { lastVersion, torn } = await findEnd(history);
+  const damagedSnapshots: GradwireError[] = [];
+  const start = await newestStart(history, directory, damagedSnapshots);
+  return { history, lastVersion, lastEpoch, start, torn, damagedSnapshots };
+}
+
+/** Makes what was read durable: its process may have died between a write and its sync. */
+export async function syncSegments({ segments }: History): Promise<void> {
+  for (const { path } of segments) {
+    const file = await Pieces.open(path);
+    await file.sync().catch((cause) => Promise.reject(diskError(path, cause)));
+    await file.close();
+  }
+}
+
+/** Segments without a head: each was cut off before anything could be acknowledged, or it is damaged. */
+async function judgeHeads(segments: readonly Segment[], snapshots: readonly number[], directory: string): Promise<TornTail[]> {
+  const snapshotVersion = snapshots.at(-1) ?? 0;
+  const torn: TornTail[] = [];
+  for (const { path, bytes, problem, firstVersion } of segments) {
+    const version = firstVersion;
+    const witnesses = { path, byteLength: bytes, soundUpTo: 0, run: undefined, version, nextVersion: undefined, snapshotVersion };
+    if (problem !== undefined) torn.push(await judge(problem, witnesses));
+  }
+  if (snapshotVersion === 0) return torn;
+  const text = `${quote(directory)} has a snapshot of version ${snapshotVersion} and no recording; restore the recording`;
+  throw new GradwireError('E_RECORDING_GAP', text);
+}
+
+/** Reads from the last segment that has a head on, to find the last version. */
+async function findEnd(history: History): Promise<{ lastVersion: number; torn: TornTail[] }> {
+  const last = history.segments.map(({ about }) => about !== undefined).lastIndexOf(true);
+  const segments = history.segments.slice(last);
+  let lastVersion = 0;
+  const torn: TornTail[] = [];
+  const onSegment = (_: Segment, { version }: { version: number }): void => {
+    lastVersion = version - 1;
+  };
+  const chunks = chunksOf({ ...history, segments, count: segments.length }, { onSegment, onTorn: (tail) => torn.push(tail) });
+  // nothing is decoded here: whoever folds the records does that
+  while ((await chunks.next()).done !== true);
+  return { lastVersion, torn };
+}
+
+/** The newest snapshot that is sound, else the initial weights. */
+async function newestStart(history: History, directory: string, damaged: GradwireError[]): Promise<FoldStart> {
+  for (const version of [...history.snapshots].reverse()) {
+    try {
+      return await startOfSnapshot(history, join(directory, snapshotName(version)));
+    } catch (error) {
+      if (!(error instanceof GradwireError) || error.code !== 'E_SNAPSHOT') throw error;
+      damaged.push(error);
+    }
+  }
+  return startOfInitial(history);
+}

@@ -1,0 +1,89 @@
+// `gradwire follow URL`: a replica in the terminal.
+import { Command } from 'commander';
+import { encodeWeights } from '../../../src/frames/weights.ts';
+import { connect, type RemoteReplica } from '../../sockets/index.ts';
+import { integer, number } from '../options.ts';
+import { print, writeWhole } from '../output.ts';
+import { stopped } from '../stop.ts';
+
+interface FollowOptions {
+  model?: string;
+  out?: string;
+  interval: number;
+  until?: number;
+  timeout: number;
+  json?: boolean;
+}
+
+/** The command. */
+export function followCommand(): Command {
+  return new Command('follow')
+    .description('hold the live weights of a trainer, and print where they stand')
+    .argument('<url>', 'the trainer, as its `serve` printed it')
+    .option('--model <name>', 'which model (default: the one in the URL, or "default")')
+    .option('--out <file>', 'write the weights to this safetensors file: every interval in which they changed, and at the end')
+    .option('--interval <seconds>', 'seconds between lines and between writes', number, 2)
+    .option('--until <version>', 'end once this version has arrived', integer(0))
+    .option('--timeout <seconds>', 'give up where no weights arrive for so long at the start', number, 15)
+    .option('--json', 'one JSON object a line')
+    .addHelpText('after', '\nExample:\n  gradwire follow http://localhost:8080 --out weights.safetensors\n')
+    .action(follow);
+}
+
+async function follow(url: string, { model, out, interval, until, timeout, json }: FollowOptions): Promise<void> {
+  const replica = connect(url, { model, readyTimeoutMs: timeout * 1000 });
+  const watch = new Watch(replica, { out, json });
+  const stop = stopped();
+  const status = replica.status$.subscribe(({ state, reason }) => {
+    if (state !== 'live' && reason) process.stderr.write(`${state}: ${reason}\n`);
+  });
+  try {
+    await Promise.race([replica.ready, stop]);
+    await watch.show();
+    const timer = setInterval(() => void watch.show(), Math.max(interval, 0.05) * 1000);
+    const end = until === undefined ? stop : Promise.race([stop, replica.reached(until)]);
+    await Promise.race([end, replica.closed, watch.failed]);
+    clearInterval(timer);
+    await watch.show({ always: true });
+  } finally {
+    status.unsubscribe();
+    await replica.close();
+  }
+}
+
+/** Prints and writes the replica's weights whenever they have moved on. */
+class Watch {
+  readonly #replica: RemoteReplica;
+  readonly #out: string | undefined;
+  readonly #json: boolean | undefined;
+  #shown = -1;
+  #busy: Promise<void> = Promise.resolve();
+  #fail: (error: unknown) => void = () => undefined;
+  /** Rejects when a write failed. */
+  readonly failed: Promise<never> = new Promise((_, reject) => {
+    this.#fail = reject;
+  });
+
+  constructor(replica: RemoteReplica, { out, json }: Pick<FollowOptions, 'out' | 'json'>) {
+    this.#replica = replica;
+    this.#out = out;
+    this.#json = json;
+    this.failed.catch(() => undefined);
+  }
+
+  show({ always = false } = {}): Promise<void> {
+    this.#busy = this.#busy.then(() => this.#show(always)).catch(this.#fail);
+    return this.#busy;
+  }
+
+  async #show(always: boolean): Promise<void> {
+    const { version, epoch, run, trainerVersion, model, weights } = this.#replica;
+    if (run === undefined || (version === this.#shown && !always)) return;
+    const changed = version !== this.#shown;
+    this.#shown = version;
+    const facts = { version, lag: Math.max(0, trainerVersion - version), digest: this.#replica.digest() };
+    if (this.#json) print({ ...facts, run, epoch, out: this.#out }, { json: true });
+    else process.stdout.write(`version ${version}  lag ${facts.lag}  digest ${facts.digest}\n`);
+    if (this.#out !== undefined && changed) await writeWhole(this.#out, encodeWeights({ model, run, epoch, version }, weights));
+  }
+}

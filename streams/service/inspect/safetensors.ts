@@ -1,0 +1,36 @@
+// A safetensors file described: a frame of ours by its metadata, any other by its tensors.
+import { deserialize } from '../../../src/frames/safetensors.ts';
+import { readBytes } from '../model.ts';
+import { bytes } from '../output.ts';
+import { statisticsOf } from '../statistics.ts';
+import type { Description } from './recording.ts';
+
+// what may be long in the metadata of a snapshot, and is shown in another form or not at all
+const long = ['producers', 'folded'];
+
+/** Describes a safetensors file. Throws `E_FILE` or `E_ST_…`. */
+export async function inspectSafetensors(path: string): Promise<Description> {
+  const contents = await readBytes(path);
+  const { metadata, tensors } = deserialize(contents, { headerBytes: 64 << 20, tensors: 1_000_000 });
+  const { gradwire, kind, ...rest } = metadata;
+  const facts = Object.fromEntries(Object.entries(rest).filter(([name]) => !long.includes(name)));
+  return {
+    what: gradwire === undefined ? 'safetensors' : `${kind} frame`,
+    ...facts,
+    producers: producersIn(metadata),
+    bytes: contents.byteLength,
+    size: bytes(contents.byteLength),
+    tensors: [...tensors].filter(([name]) => !name.startsWith('#')).map(([name, tensor]) => ({ name, dtype: tensor.dtype, shape: tensor.shape, ...statisticsOf(tensor) })),
+  };
+}
+
+function producersIn({ kind, producers }: Readonly<Record<string, string>>): Description['producers'] {
+  if (kind !== 'snapshot' || producers === undefined) return undefined;
+  const list = JSON.parse(producers) as [string, number, number, number][];
+  return list.map(([producer, producerEpoch, highest, entries]) => ({
+    producer,
+    producerEpoch,
+    batches: entries,
+    sequences: [highest],
+  }));
+}

@@ -1,0 +1,31 @@
+#!/usr/bin/env node
+// The `gradwire` program: its commands, and one way for all of them to end in a clear line.
+import { Command, CommanderError } from 'commander';
+import { GradwireError } from '../../src/errors.ts';
+import { followCommand } from './commands/follow.ts';
+import { inspectCommand } from './commands/inspect.ts';
+import { replayCommand } from './commands/replay.ts';
+import { serveCommand } from './commands/serve.ts';
+
+const commands = [serveCommand(), followCommand(), replayCommand(), inspectCommand()];
+const program = new Command('gradwire')
+  .description('A streaming optimizer: gradient batches in, parameter updates out, replicas equal to the bit.')
+  .version('0.1.0')
+  .showHelpAfterError('(gradwire --help shows what there is)');
+for (const command of commands)
+  program.addCommand(command.showHelpAfterError(`(gradwire ${command.name()} --help shows its options)`));
+for (const command of [program, ...commands]) command.exitOverride();
+
+// what is wrong with the call ends in 2, what went wrong on the way in 1
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = error instanceof CommanderError ? (error.exitCode === 0 ? 0 : 2) : 1;
+  if (!(error instanceof CommanderError)) process.stderr.write(`gradwire: ${describe(error)}\n`);
+}
+
+function describe(error: unknown): string {
+  if (error instanceof GradwireError) return error.message;
+  if (error instanceof Error && 'code' in error) return error.message;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

@@ -1,0 +1,53 @@
+// Options that several commands take, and how their values are read.
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { RMSpropConfig } from '../../src/rmsprop/options.ts';
+
+/** A finite number. */
+export function number(text: string): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  if (Number.isFinite(value)) return value;
+  throw new InvalidArgumentError('It must be a number.');
+}
+
+/** An integer from `least` to `most`. */
+export function integer(least: number, most: number = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= least && value <= most) return value;
+    throw new InvalidArgumentError(
+      `It must be an integer from ${least}${most === Number.MAX_SAFE_INTEGER ? '' : ` to ${most}`}.`,
+    );
+  };
+}
+
+/** The optimizer's options as a command takes them. */
+export type HyperparameterOptions = Partial<
+  Pick<RMSpropConfig, 'lr' | 'rho' | 'epsilon' | 'decay' | 'clipnorm' | 'clipvalue' | 'sparse'>
+>;
+
+const hyperparameters = [
+  ['lr', 'learning rate', '0.001'],
+  ['rho', 'decay of the mean square', '0.9'],
+  ['epsilon', 'added to the root of the mean square', '1e-8'],
+  ['decay', 'lr / (1 + decay · version)', '0'],
+  ['clipnorm', 'largest norm of a batch', 'off'],
+  ['clipvalue', 'largest |gradient|', 'off'],
+] as const;
+
+/** Adds `--lr`, `--rho`, `--epsilon`, `--decay`, `--clipnorm`, `--clipvalue` and `--sparse`; `otherwise` says what holds without them. */
+export function addHyperparameters(command: Command, otherwise?: string): Command {
+  for (const [name, what, standard] of hyperparameters) {
+    command.option(`--${name} <number>`, `${what} (${otherwise ?? `default: ${standard}`})`, number);
+  }
+  const sparse = new Option(
+    '--sparse <mode>',
+    `rows that a batch leaves out: decay as with zeros, or stay (${otherwise ?? 'default: exact'})`,
+  );
+  return command.addOption(sparse.choices(['exact', 'lazy']));
+}
+
+/** The hyper-parameters among a command's options: those that were given. */
+export function hyperparametersIn(options: HyperparameterOptions): HyperparameterOptions {
+  const names = [...hyperparameters.map(([name]) => name), 'sparse'];
+  return Object.fromEntries(Object.entries(options).filter(([name, value]) => names.includes(name) && value !== undefined));
+}

@@ -1,0 +1,74 @@
+// What commands print: lines for people, one JSON document for programs; progress on the terminal alone.
+import { rename, writeFile } from 'node:fs/promises';
+import { SingleBar } from 'cli-progress';
+import { GradwireError } from '../../src/errors.ts';
+
+/** Prints an object: as one line of JSON, or as aligned `name  value` lines. */
+export function print(facts: Readonly<Record<string, unknown>>, { json = false }: { json?: boolean } = {}): void {
+  if (json) process.stdout.write(`${JSON.stringify(facts)}\n`);
+  else process.stdout.write(lines(facts));
+}
+
+/** Aligned `name  value` lines. */
+export function lines(facts: Readonly<Record<string, unknown>>): string {
+  const entries = Object.entries(facts).filter(([, value]) => value !== undefined && value !== null);
+  const width = Math.max(...entries.map(([name]) => name.length));
+  return entries.map(([name, value]) => `${name.padEnd(width)}  ${String(value)}\n`).join('');
+}
+
+/** Rows under their headings, columns aligned, numbers to the right. */
+export function table(headings: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+  const cells = rows.map((row) => row.map((cell) => (typeof cell === 'number' ? compact(cell) : cell)));
+  const widths = headings.map((heading, i) => Math.max(heading.length, ...cells.map((row) => row[i].length)));
+  const line = (row: readonly string[], source?: readonly (string | number)[]) =>
+    row
+      .map((cell, i) => (typeof source?.[i] === 'number' ? cell.padStart(widths[i]) : cell.padEnd(widths[i])))
+      .join('  ')
+      .trimEnd();
+  return [line(headings, rows[0]), ...cells.map((row, i) => line(row, rows[i]))].map((text) => `${text}\n`).join('');
+}
+
+/** A number in at most six digits. */
+export function compact(value: number): string {
+  return Number.isInteger(value) ? String(value) : value.toPrecision(6);
+}
+
+/** Bytes as a person says them. */
+export function bytes(count: number): string {
+  const units = ['B', 'kB', 'MB', 'GB'];
+  const power = Math.min(Math.floor(Math.log10(Math.max(count, 1)) / 3), units.length - 1);
+  return power === 0 ? `${count} B` : `${(count / 1000 ** power).toFixed(1)} ${units[power]}`;
+}
+
+/** How far the reading of a recording has come. */
+interface Reading {
+  readonly bytes: number;
+  readonly totalBytes: number;
+  readonly version: number;
+}
+
+/** A progress bar for reading a recording, on a terminal's standard error; nothing elsewhere. Stop it before printing. */
+export function readingProgress(what: string): { update(reading: Reading): void; stop(): void } {
+  if (!process.stderr.isTTY) return { update: () => undefined, stop: () => undefined };
+  const format = `${what} [{bar}] {percentage} %  version {version}  {eta_formatted} left`;
+  const bar = new SingleBar({ format, clearOnComplete: true, hideCursor: true, stream: process.stderr, fps: 10 });
+  bar.start(1, 0, { version: 0 });
+  return {
+    update: ({ bytes: done, totalBytes, version }) => {
+      bar.setTotal(Math.max(totalBytes, 1));
+      bar.update(done, { version });
+    },
+    stop: () => bar.stop(),
+  };
+}
+
+/** Writes a file whole or not at all: beside it first, then renamed. */
+export async function writeWhole(path: string, contents: Uint8Array): Promise<void> {
+  const beside = `${path}.${process.pid}.tmp`;
+  try {
+    await writeFile(beside, contents);
+    await rename(beside, path);
+  } catch (cause) {
+    throw new GradwireError('E_FILE', `cannot write ${path}: ${(cause as Error).message}`, { cause });
+  }
+}

@@ -1,0 +1,128 @@
+// A worker's way up: batches are numbered and encoded once, then stay in the outbox until they are answered.
+import { GradwireError } from '../../../src/errors.ts';
+import { encodeGradients } from '../../../src/frames/gradients.ts';
+import { type Batch, type GradientRecord, isRows } from '../../../src/gradients/batch.ts';
+import type { Layout } from '../../../src/layout.ts';
+import type { Ack, Nack } from '../../operators/flow.ts';
+import type { Welcome } from '../protocol/words.ts';
+import { Outbox, type Pushed } from './outbox.ts';
+
+/** A batch as a worker pushes it: its identity is the worker's. */
+export type WorkerBatch<Name extends string = string> = Pick<Batch<Name>, 'gradients' | 'base' | 'examples' | 'loss' | 'time'>;
+
+/** What pushes are numbered by, and limited to. */
+export interface PushesOptions {
+  readonly producer: string;
+  readonly producerEpoch: number | undefined;
+  readonly maxQueue: number;
+  readonly maxQueueBytes: number;
+}
+
+// pushed before the trainer's model was known
+interface Early<Name extends string> {
+  readonly batch: WorkerBatch<Name> & { readonly base: number };
+  readonly resolve: (pushed: Promise<Pushed>) => void;
+  readonly reject: (error: GradwireError) => void;
+}
+
+// the trainer judges the size of values; a frame only has to hold finite ones
+const anyFinite = { maxAbs: Number.MAX_VALUE };
+
+/** The batches of one worker. */
+export class Pushes<Name extends string = string> {
+  readonly producer: string;
+  readonly #options: PushesOptions;
+  readonly #outbox: Outbox;
+  #early: Early<Name>[] = [];
+  #model: Layout<Name> | undefined;
+  #producerEpoch: number | undefined;
+  #sequence: number | undefined;
+  #error: GradwireError | undefined;
+
+  constructor(options: PushesOptions, send: (frame: Uint8Array<ArrayBuffer>) => void) {
+    this.producer = options.producer;
+    this.#options = options;
+    this.#producerEpoch = options.producerEpoch;
+    this.#outbox = new Outbox(send);
+  }
+
+  /** The epoch that the frames carry; undefined before the first welcome, unless it was given. */
+  get producerEpoch(): number | undefined {
+    return this.#producerEpoch;
+  }
+
+  /** Batches that are unanswered. */
+  get size(): number {
+    return this.#outbox.size + this.#early.length;
+  }
+
+  /** Resolves with the ack. See {@link RemoteWorker.push} for its errors. */
+  async push(batch: WorkerBatch<Name>, version: number): Promise<Pushed> {
+    if (this.#error !== undefined) throw this.#error;
+    const { maxQueue, maxQueueBytes } = this.#options;
+    if (this.size >= maxQueue || this.#outbox.byteLength >= maxQueueBytes) {
+      const text = `${this.size} batches wait for an answer already; nothing was sent; wait for one of them`;
+      throw new GradwireError('E_BUSY', text, { retryable: true });
+    }
+    const based = { ...batch, base: batch.base ?? version };
+    if (this.#model !== undefined) return this.#add(this.#model, based);
+    return new Promise((resolve, reject) =>
+      this.#early.push({ batch: { ...based, gradients: copyOf(batch.gradients) }, resolve, reject }),
+    );
+  }
+
+  /** A connection is there. The first welcome decides the epoch and where the numbers begin. */
+  open({ credit, producerEpoch, sequence }: Welcome): void {
+    this.#producerEpoch ??= producerEpoch ?? 0;
+    this.#sequence ??= sequence ?? 0;
+    this.#outbox.open(credit);
+  }
+
+  /** The weights are there, and with them the model that batches are checked against. */
+  ready(model: Layout<Name>): void {
+    this.#model = model;
+    const early = this.#early;
+    this.#early = [];
+    for (const { batch, resolve } of early) resolve(this.#add(model, batch));
+  }
+
+  /** The connection is gone; `tooLarge` where it ended over the size of a message. */
+  shut(tooLarge: boolean): void {
+    if (tooLarge) this.#outbox.giveUpLargest();
+    this.#outbox.shut();
+  }
+
+  /** An answer from the trainer. */
+  settle(answer: Ack | Nack): void {
+    this.#outbox.settle(answer);
+  }
+
+  /** Everything unanswered, and every later push, ends with this error. */
+  fail(error: GradwireError): void {
+    this.#error = error;
+    for (const { reject } of this.#early) reject(error);
+    this.#early = [];
+    this.#outbox.fail(error);
+  }
+
+  async #add(model: Layout<Name>, { base, ...batch }: WorkerBatch<Name> & { base: number }): Promise<Pushed> {
+    const sequence = (this.#sequence ?? 0) + 1;
+    const identity = { producer: this.producer, producerEpoch: this.#producerEpoch ?? 0, sequence, base };
+    const frame = encodeGradients(model, identity, batch, anyFinite);
+    // a batch that does not fit has thrown and takes no number
+    this.#sequence = sequence;
+    return this.#outbox.add(sequence, frame);
+  }
+}
+
+/** A copy, for its arrays are the caller's and may be written again. What is no gradient is left for the check. */
+function copyOf<Name extends string>(record: GradientRecord<Name>): GradientRecord<Name> {
+  const entries = Object.entries(record ?? {}).map(([name, gradient]) => [name, copyOfOne(gradient)]);
+  return Object.fromEntries(entries) as GradientRecord<Name>;
+}
+
+function copyOfOne(gradient: unknown): unknown {
+  if (gradient instanceof Float32Array) return gradient.slice();
+  if (typeof gradient !== 'object' || gradient === null || !isRows(gradient)) return gradient;
+  return { rows: gradient.rows.slice(), values: gradient.values.slice() };
+}

@@ -1,0 +1,17 @@
+// The names of `gradwire/sockets`: a trainer on a port, and its replicas and workers.
+
+export { connect } from './client/connect.ts';
+export type { ReplicaOptions, WorkerOptions } from './client/connect-options.ts';
+export type { ConnectionStatus, FollowerCounts } from './client/follower.ts';
+export type { AppliedFrame } from './client/holding.ts';
+export type { Pushed } from './client/outbox.ts';
+export type { WorkerBatch } from './client/pushes.ts';
+export { RemoteReplica, RemoteWorker, type WaitOptions } from './client/remote-replica.ts';
+export type { ClientSocket, SocketClass } from './client/socket-class.ts';
+export { type CloseCode, closeCodes } from './protocol/close-codes.ts';
+export type { Epochs } from './protocol/resume.ts';
+export type { Mode, Role } from './protocol/words.ts';
+export type { PeerInfo } from './server/peer.ts';
+export type { ServeLimits, ServeOptions } from './server/serve-options.ts';
+export type { Served } from './server/served.ts';
+export { type Server, serve } from './server/server.ts';

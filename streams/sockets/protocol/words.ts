@@ -1,0 +1,72 @@
+// The words of the protocol `gradwire.v1`: what the two sides say to each other as JSON text. docs/FORMAT.md is the contract.
+import type { Shapes } from '../../../src/layout.ts';
+
+/** The WebSocket subprotocol: the server's answer whatever the client offers. */
+export const subprotocol = 'gradwire.v1';
+
+/** The model's name where an address leaves it out. */
+export const defaultModel = 'default';
+
+/** The longest hello, in bytes. */
+export const helloBytes = 4096;
+
+/** A replica follows; a worker follows and pushes batches. */
+export type Role = 'replica' | 'worker';
+
+/** `every`: each version; `latest`: a replica that lags is skipped to the newest state. */
+export type Mode = 'every' | 'latest';
+
+/** Where a client stood when it was cut off. */
+export interface Resume {
+  readonly run: string;
+  readonly epoch: number;
+  readonly version: number;
+  /** The xxHash64 of its weights; where it is left out, nothing is compared. */
+  readonly digest: string | undefined;
+}
+
+/** The client's first message. */
+export interface Hello {
+  readonly role: Role;
+  readonly mode: Mode;
+  readonly producer: string | undefined;
+  readonly producerEpoch: number | undefined;
+  readonly resume: Resume | undefined;
+}
+
+/** Why a client that wanted to resume starts over with all weights. */
+export type ResetReason = 'other-run' | 'ahead' | 'diverged' | 'backlog';
+
+/** How much a worker may have in flight. One batch is always allowed. */
+export interface Credit {
+  readonly batches: number;
+  readonly bytes: number;
+}
+
+/** The server's answer to a hello. */
+export interface Welcome {
+  readonly type: 'welcome';
+  readonly run: string;
+  readonly epoch: number;
+  /** The trainer's version. */
+  readonly version: number;
+  readonly layout: Shapes;
+  readonly encoding: 'f32';
+  readonly credit: Credit;
+  /** Whether exactly the updates after the client's version follow; otherwise a weights frame and what follows it. */
+  readonly resumed: boolean;
+  /** Null unless the client wanted to resume and could not. */
+  readonly reason: ResetReason | null;
+  /** For a worker: the epoch to write into its frames; null where its hello names no producer and no epoch. */
+  readonly producerEpoch?: number | null;
+  /** For a worker: the highest sequence number known of that producer and epoch; null where there is none. */
+  readonly sequence?: number | null;
+}
+
+/** Liveness and position, when nothing else has been sent for a while. */
+export interface Heartbeat {
+  readonly type: 'heartbeat';
+  readonly epoch: number;
+  readonly version: number;
+  readonly digest: string;
+}

@@ -1,0 +1,96 @@
+// The shared backlog: the newest update frames, once for all connections. A connection keeps a cursor into it, never a queue.
+
+/** An update frame in the backlog. */
+export interface BacklogEntry {
+  /** The version that it applies to. */
+  readonly from: number;
+  readonly version: number;
+  /** Shared by all sockets, never written. */
+  readonly frame: Uint8Array;
+  /** Bytes of all frames that came before it. */
+  readonly bytesBefore: number;
+}
+
+/** How much is kept. The newest frame is kept whatever its size. */
+export interface BacklogLimits {
+  readonly frames: number;
+  readonly bytes: number;
+}
+
+/**
+ * Update frames in version order without holes. A cursor is a serial number: the count of frames before it since the start;
+ * {@link end} is the cursor of one who has everything.
+ */
+export class Backlog {
+  readonly #limits: BacklogLimits;
+  readonly #ring: (BacklogEntry | undefined)[];
+  #first = 0;
+  #end = 0;
+  #version: number;
+  #pushedBytes = 0;
+
+  /** An empty backlog after `version`. */
+  constructor(version: number, limits: BacklogLimits) {
+    this.#limits = limits;
+    this.#ring = new Array(limits.frames).fill(undefined);
+    this.#version = version;
+  }
+
+  /** The newest version. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** The serial number of the oldest frame. */
+  get first(): number {
+    return this.#first;
+  }
+
+  /** The serial number of the frame that comes next. */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** Bytes kept. */
+  get byteLength(): number {
+    return this.bytesFrom(this.#first);
+  }
+
+  /** Adds the newest frame and drops the oldest ones beyond the limits; everything, where the frame does not follow on the last. */
+  push({ from, version, frame }: Pick<BacklogEntry, 'from' | 'version' | 'frame'>): void {
+    if (from !== this.#version) this.#dropUntil(this.#end);
+    if (this.#end - this.#first === this.#limits.frames) this.#dropUntil(this.#first + 1);
+    this.#ring[this.#end % this.#limits.frames] = { from, version, frame, bytesBefore: this.#pushedBytes };
+    this.#end += 1;
+    this.#pushedBytes += frame.byteLength;
+    this.#version = version;
+    while (this.byteLength > this.#limits.bytes && this.#end - this.#first > 1) this.#dropUntil(this.#first + 1);
+  }
+
+  /** The frame at a cursor; undefined where it has been dropped or is still to come. */
+  at(serial: number): BacklogEntry | undefined {
+    return serial >= this.#first && serial < this.#end ? this.#ring[serial % this.#limits.frames] : undefined;
+  }
+
+  /** The cursor of a holder of that version; undefined where the frame that follows on it is not here. */
+  find(version: number): number | undefined {
+    if (version === this.#version) return this.#end;
+    let low = this.#first;
+    let high = this.#end;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      if ((this.at(middle)?.from ?? 0) < version) low = middle + 1;
+      else high = middle;
+    }
+    return this.at(low)?.from === version ? low : undefined;
+  }
+
+  /** Bytes from a cursor to the end. */
+  bytesFrom(serial: number): number {
+    return this.#pushedBytes - (this.at(serial)?.bytesBefore ?? this.#pushedBytes);
+  }
+
+  #dropUntil(serial: number): void {
+    for (; this.#first < serial; this.#first++) this.#ring[this.#first % this.#limits.frames] = undefined;
+  }
+}

@@ -1,0 +1,139 @@
+// One connection's way through the backlog: the next frame goes out only while the socket takes it.
+
+import type { Mode } from '../protocol/words.ts';
+import type { Backlog } from './backlog.ts';
+
+/** A weights frame and the version it holds. */
+export interface WeightsAt {
+  readonly version: number;
+  readonly frame: Uint8Array;
+}
+
+/** Where frames come from: the same for all feeds of a server. */
+export interface FeedSource {
+  readonly backlog: Backlog;
+  /** All weights at the newest version. */
+  weights(): WeightsAt;
+  /** Monotonic milliseconds. */
+  nowMs(): number;
+}
+
+/** Where they go. */
+export interface FeedTarget {
+  /** Bytes accepted that have not left the process. */
+  bufferedAmount(): number;
+  send(frame: Uint8Array): void;
+}
+
+/** How a feed goes. */
+export interface FeedOptions {
+  readonly mode: Mode;
+  /** No further frame while more than this is buffered. */
+  readonly highWaterBytes: number;
+  /** The least time between two weights frames to a target that fell off the backlog. */
+  readonly resetMs: number;
+}
+
+/** A cursor, and the rule when it moves. */
+export class Feed {
+  readonly #source: FeedSource;
+  readonly #target: FeedTarget;
+  readonly #options: FeedOptions;
+  // where the weights frame is smaller than what is missing, `latest` takes it
+  #weightsBytes = 0;
+  #cursor = 0;
+  #version = 0;
+  #blocked = false;
+  #lost = true;
+  #resetAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(source: FeedSource, target: FeedTarget, options: FeedOptions) {
+    this.#source = source;
+    this.#target = target;
+    this.#options = options;
+  }
+
+  /** The version that the target holds once it has read everything. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Whether frames wait until the target has read some. */
+  get blocked(): boolean {
+    return this.#blocked;
+  }
+
+  /** Whether the next frame has left the backlog, so that only a weights frame helps. */
+  get lost(): boolean {
+    return this.#lost;
+  }
+
+  /** Goes on after `version`, which the backlog covers. */
+  resumeFrom(version: number): void {
+    this.#place(version);
+  }
+
+  /** Starts with a weights frame. */
+  start(): void {
+    this.#sendWeights();
+  }
+
+  /** Sends what the target takes. */
+  pump(): void {
+    if (this.#blocked && this.#options.mode === 'latest') this.#skip();
+    while (this.#target.bufferedAmount() < this.#options.highWaterBytes) {
+      if (!this.#advance()) {
+        this.#blocked = false;
+        return;
+      }
+    }
+    this.#blocked = true;
+  }
+
+  /** One frame further; false where there is none to send. */
+  #advance(): boolean {
+    const { backlog } = this.#source;
+    if (this.#cursor < backlog.first) this.#lost = true;
+    if (this.#lost) return this.#recover();
+    const entry = backlog.at(this.#cursor);
+    if (entry === undefined) return false;
+    this.#cursor += 1;
+    // a weights frame may have been newer than the backlog
+    if (entry.version <= this.#version) return true;
+    if (entry.from !== this.#version) {
+      this.#lost = true;
+      return true;
+    }
+    this.#version = entry.version;
+    this.#target.send(entry.frame);
+    return true;
+  }
+
+  #recover(): boolean {
+    const nowMs = this.#source.nowMs();
+    if (nowMs - this.#resetAtMs < this.#options.resetMs) return false;
+    this.#resetAtMs = nowMs;
+    this.#sendWeights();
+    return true;
+  }
+
+  #skip(): void {
+    const { backlog } = this.#source;
+    if (this.#target.bufferedAmount() >= this.#options.highWaterBytes || this.#lost || this.#cursor < backlog.first) return;
+    if (backlog.bytesFrom(this.#cursor) > this.#weightsBytes) this.#sendWeights();
+  }
+
+  #sendWeights(): void {
+    const { version, frame } = this.#source.weights();
+    this.#weightsBytes = frame.byteLength;
+    this.#place(version);
+    this.#target.send(frame);
+  }
+
+  #place(version: number): void {
+    const { backlog } = this.#source;
+    this.#version = version;
+    this.#cursor = backlog.find(version) ?? backlog.end;
+    this.#lost = false;
+  }
+}

@@ -1,0 +1,74 @@
+// A fresh WebSocket until its hello: one text message of 4 KiB at most, in time; everything else ends it.
+import type { Socket } from 'node:net';
+import type { RawData, WebSocket } from 'ws';
+import { GradwireError } from '../../../src/errors.ts';
+import { type CloseCode, closeCodes, closeReason } from '../protocol/close-codes.ts';
+import { readHello } from '../protocol/hello.ts';
+import { type Hello, helloBytes } from '../protocol/words.ts';
+
+// the largest header of a WebSocket frame from a client
+const frameHeaderBytes = 14;
+
+/** Waits for the hello on a socket that has just been opened, and hands it on; or closes the socket. `raw` is the connection below. */
+export function greet(socket: WebSocket, raw: Socket, helloMs: number, onHello: (hello: Hello) => void): void {
+  let waiting = true;
+  let received = 0;
+
+  function stop(): void {
+    waiting = false;
+    clearTimeout(timer);
+    raw.off('data', count);
+    socket.off('message', read);
+    socket.off('close', stop);
+  }
+
+  function refuse(code: CloseCode, text: string): void {
+    stop();
+    socket.close(code, closeReason(text));
+    // whatever else comes is left in the network; the close has its own deadline
+    socket.pause();
+  }
+
+  // counted below the WebSocket, so that nothing larger is ever collected into a message
+  function count(chunk: Buffer): void {
+    received += chunk.byteLength;
+    if (waiting && received > helloBytes + frameHeaderBytes) refuse(closeCodes.limit, tooLong);
+  }
+
+  function read(data: RawData, isBinary: boolean): void {
+    try {
+      const hello = helloIn(data as Buffer, isBinary);
+      stop();
+      onHello(hello);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      refuse(error.code, error.message);
+    }
+  }
+
+  const timer = setTimeout(() => refuse(closeCodes.helloTimeout, `E_TIMEOUT: no hello within ${helloMs} ms`), helloMs);
+  raw.on('data', count);
+  socket.on('message', read);
+  socket.on('close', stop);
+}
+
+const tooLong = `E_TOO_LARGE: a hello has at most ${helloBytes} bytes`;
+
+class Refused extends Error {
+  readonly code: CloseCode;
+
+  constructor(code: CloseCode, text: string) {
+    super(text);
+    this.code = code;
+  }
+}
+
+function helloIn(bytes: Buffer, isBinary: boolean): Hello {
+  if (isBinary) throw new Refused(closeCodes.badRequest, 'E_PROTOCOL: the first message is a hello, in text');
+  if (bytes.byteLength > helloBytes) throw new Refused(closeCodes.limit, tooLong);
+  try {
+    return readHello(bytes.toString());
+  } catch (error) {
+    throw error instanceof GradwireError ? new Refused(closeCodes.badRequest, error.message) : error;
+  }
+}

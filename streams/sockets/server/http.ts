@@ -1,0 +1,114 @@
+// The HTTP side of a server: which address answers what.
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { GradwireError, quote } from '../../../src/errors.ts';
+import { refuseRequest } from './gate.ts';
+import { type GradientsContext, postGradients } from './http-gradients.ts';
+import { page } from './http-page.ts';
+import { type Exchange, type Headers, reply, replyError, replyJson } from './http-reply.ts';
+import type { PeerInfo } from './peer.ts';
+import type { ServedCache } from './served.ts';
+
+/** What the addresses show. */
+export interface HttpContext extends GradientsContext {
+  readonly cache: ServedCache;
+  readonly peers: readonly PeerInfo[];
+}
+
+type Handler = (exchange: Exchange, context: HttpContext) => void | Promise<void>;
+
+/** A request listener for everything that is no WebSocket. */
+export function answerHttp(context: HttpContext): RequestListener {
+  return (request: IncomingMessage, response: ServerResponse) => {
+    const exchange = { request, response };
+    // a sender that goes away is seen by whoever waits for it
+    request.on('error', () => response.destroy());
+    const refused = refuseRequest(request.headers);
+    if (refused !== undefined) return replyError(exchange, 403, refused);
+    route(exchange, context).catch((cause: unknown) => {
+      const text = cause instanceof Error ? cause.message : 'unknown';
+      replyError(exchange, 500, new GradwireError('E_NOT_READY', `this failed inside: ${text}`, { cause }));
+    });
+  };
+}
+
+/** The parts of a path, decoded; undefined where it is none. */
+export function segmentsOf(url: string | undefined): string[] | undefined {
+  const [path] = (url ?? '').split('?', 1);
+  if (!path.startsWith('/')) return undefined;
+  try {
+    return path.slice(1).split('/').map(decodeURIComponent);
+  } catch (error) {
+    if (error instanceof URIError) return undefined;
+    throw error;
+  }
+}
+
+async function route(exchange: Exchange, context: HttpContext): Promise<void> {
+  const { request } = exchange;
+  const handlers = handlersFor(segmentsOf(request.url) ?? [], context.served.model);
+  if (handlers === undefined) {
+    const text = `nothing is at ${quote(request.url ?? '')}; this server has the model ${quote(context.served.model)}, see GET /`;
+    return replyError(exchange, 404, new GradwireError('E_NOT_FOUND', text));
+  }
+  const handler = handlers[request.method ?? ''];
+  if (handler !== undefined) return handler(exchange, context);
+  const allow = Object.keys(handlers).join(', ');
+  const text = `${quote(request.method ?? '')} is not for ${quote(request.url ?? '')}; it takes ${allow}`;
+  replyError(exchange, 405, new GradwireError('E_PROTOCOL', text), { Allow: allow });
+}
+
+function handlersFor([first, model, last, ...more]: string[], known: string): Record<string, Handler> | undefined {
+  if (model === undefined) return first === undefined ? undefined : roots.get(first);
+  if (first !== 'models' || model !== known || more.length > 0) return undefined;
+  return underModel.get(last ?? '');
+}
+
+function reading(handler: Handler): Record<string, Handler> {
+  return Object.assign(Object.create(null), { GET: handler, HEAD: handler });
+}
+
+const roots = new Map([
+  ['', reading(showPage)],
+  ['healthz', reading((exchange) => replyJson(exchange, 200, { status: 'ok' }))],
+  ['readyz', reading(showReadiness)],
+]);
+
+const underModel = new Map([
+  ['', reading(showStatus)],
+  ['weights.safetensors', reading(sendWeights)],
+  ['gradients', Object.assign(Object.create(null), { POST: postGradients }) as Record<string, Handler>],
+]);
+
+function showPage(exchange: Exchange, { served }: HttpContext): void {
+  const text = page(`http://${exchange.request.headers.host ?? 'localhost'}`, served.model);
+  reply(exchange, 200, Buffer.from(text), { 'Content-Type': 'text/plain; charset=utf-8' });
+}
+
+function showReadiness(exchange: Exchange, { intake }: HttpContext): void {
+  if (intake.ready) replyJson(exchange, 200, { status: 'ready' });
+  else replyJson(exchange, 503, { status: 'not ready', code: 'E_NOT_READY', text: 'the trainer takes no batches at the moment' });
+}
+
+function showStatus(exchange: Exchange, { served, cache, peers }: HttpContext): void {
+  const { model, run, epoch, layout, learningRate } = served;
+  const base = { model, run, epoch, version: served.version(), digest: cache.digest(), layout: layout.toJSON(), learningRate };
+  const replicas = peers.filter(({ role }) => role === 'replica').length;
+  replyJson(exchange, 200, { ...base, ...served.status(), replicas, workers: peers.length - replicas, connections: peers });
+}
+
+function sendWeights(exchange: Exchange, { served, cache }: HttpContext): void {
+  const { version, frame } = cache.weights();
+  const tag = `"${served.run}-${served.epoch}-${version}"`;
+  const headers: Headers = { ETag: tag, 'Cache-Control': 'no-cache' };
+  if (matches(exchange.request.headers['if-none-match'], tag)) replyUnchanged(exchange, headers);
+  else reply(exchange, 200, frame, { ...headers, 'Content-Type': 'application/octet-stream' });
+}
+
+function matches(header: string | undefined, tag: string): boolean {
+  const tags = (header ?? '').split(',').map((each) => each.trim().replace(/^W\//, ''));
+  return tags.includes(tag) || tags.includes('*');
+}
+
+function replyUnchanged({ response }: Exchange, headers: Headers): void {
+  response.writeHead(304, headers).end();
+}

@@ -1,0 +1,104 @@
+// All connections of a server, and what they share: one backlog, one cache, one intake, one clock.
+import type { Socket } from 'node:net';
+import type { WebSocket } from 'ws';
+import type { Publication } from '../../operators/flow.ts';
+import { closeCodes } from '../protocol/close-codes.ts';
+import { Backlog } from './backlog.ts';
+import type { WeightsAt } from './feed.ts';
+import { greet } from './greet.ts';
+import { Intake } from './intake.ts';
+import { EpochsGiven } from './join.ts';
+import { Peer, type PeerHost, type PeerInfo } from './peer.ts';
+import type { ServeLimits } from './serve-options.ts';
+import { type Served, ServedCache } from './served.ts';
+
+/** The connections of one server. */
+export class Hub implements PeerHost {
+  readonly served: Served;
+  readonly limits: ServeLimits;
+  readonly backlog: Backlog;
+  readonly cache: ServedCache;
+  readonly epochsGiven: EpochsGiven = new EpochsGiven();
+  readonly intake: Intake;
+  readonly #sockets = new Set<WebSocket>();
+  readonly #peers = new Set<Peer>();
+  readonly #sweeping: NodeJS.Timeout;
+  #pumping: NodeJS.Immediate | undefined;
+
+  constructor(served: Served, limits: ServeLimits) {
+    this.served = served;
+    this.limits = limits;
+    this.backlog = new Backlog(served.version(), { frames: limits.backlogFrames, bytes: limits.backlogBytes });
+    this.cache = new ServedCache(served);
+    this.intake = new Intake({
+      acceptBytes: limits.acceptBytes,
+      version: () => served.version(),
+      onFull: (full) => {
+        for (const peer of this.#peers) peer.hold(full);
+      },
+    });
+    const finest = Math.min(limits.heartbeatMs, limits.pingMs, limits.pongMs, limits.resetMs) / 4;
+    this.#sweeping = setInterval(() => this.#sweep(), Math.min(Math.max(finest, 5), 1000));
+  }
+
+  /** Every connection that has said hello. */
+  get peers(): PeerInfo[] {
+    return Array.from(this.#peers, (peer) => peer.info);
+  }
+
+  /** Whether one more connection would be too many. */
+  get full(): boolean {
+    return this.#sockets.size >= this.limits.connections;
+  }
+
+  nowMs(): number {
+    return performance.now();
+  }
+
+  weights(): WeightsAt {
+    return this.cache.weights();
+  }
+
+  /** Takes over a WebSocket that has just been opened; `raw` is the connection below. */
+  accept(socket: WebSocket, raw: Socket): void {
+    this.#sockets.add(socket);
+    socket.on('close', () => this.#sockets.delete(socket));
+    // without a listener a bad frame would end the process; the socket closes itself
+    socket.on('error', () => undefined);
+    greet(socket, raw, this.limits.helloMs, (hello) => {
+      const peer = new Peer(socket, raw, hello, this);
+      this.#peers.add(peer);
+      socket.on('close', () => this.#peers.delete(peer));
+    });
+  }
+
+  /** Queues an update for everybody. What is published in one turn of the event loop leaves in one write for each socket. */
+  publish({ from, version, frame }: Publication): void {
+    this.backlog.push({ from, version, frame: Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength) });
+    this.#pumping ??= setImmediate(() => this.#pump());
+  }
+
+  /** Sends what there is, tells everybody that the trainer shuts down, and waits for them to go, at most `closeMs`. */
+  async close(): Promise<void> {
+    clearInterval(this.#sweeping);
+    this.#pump();
+    const gone = Promise.all(Array.from(this.#sockets, (socket) => new Promise((resolve) => socket.once('close', resolve))));
+    for (const socket of this.#sockets) socket.close(closeCodes.shutdown, 'E_CLOSED: the trainer shuts down');
+    const cutting = setTimeout(() => {
+      for (const socket of this.#sockets) socket.terminate();
+    }, this.limits.closeMs);
+    await gone;
+    clearTimeout(cutting);
+  }
+
+  #pump(): void {
+    clearImmediate(this.#pumping);
+    this.#pumping = undefined;
+    for (const peer of this.#peers) peer.pump();
+  }
+
+  #sweep(): void {
+    const nowMs = this.nowMs();
+    for (const peer of this.#peers) peer.sweep(nowMs);
+  }
+}

@@ -1,0 +1,171 @@
+// One WebSocket on the server after its hello: updates out, batches in, until either side ends it.
+import type { Socket } from 'node:net';
+import { type RawData, WebSocket } from 'ws';
+import { GradwireError } from '../../../src/errors.ts';
+import type { Answer } from '../../operators/flow.ts';
+import { type CloseCode, closeCodes, closeReason } from '../protocol/close-codes.ts';
+import { InFlight } from '../protocol/credit.ts';
+import type { Heartbeat, Hello, Role, Welcome } from '../protocol/words.ts';
+import { refusal } from './answers.ts';
+import { Feed, type FeedSource } from './feed.ts';
+import type { Intake } from './intake.ts';
+import { type JoinContext, welcome } from './join.ts';
+import { Liveness } from './liveness.ts';
+import { Replies } from './replies.ts';
+import type { ServeLimits } from './serve-options.ts';
+
+/** What all connections of a server share. */
+export interface PeerHost extends JoinContext, FeedSource {
+  readonly intake: Intake;
+  readonly limits: ServeLimits;
+}
+
+/** A connection as a status page shows it. */
+export interface PeerInfo {
+  readonly role: Role;
+  readonly producer: string | null;
+  /** The newest version sent. */
+  readonly version: number;
+  /** Versions that it still lacks. */
+  readonly lag: number;
+  /** Bytes that wait in this process. */
+  readonly bufferedAmount: number;
+}
+
+/** A connection that has said who it is. */
+export class Peer {
+  readonly #socket: WebSocket;
+  readonly #raw: Socket;
+  readonly #host: PeerHost;
+  readonly #hello: Hello;
+  readonly #inFlight: InFlight;
+  readonly #liveness: Liveness;
+  readonly #feed: Feed;
+  readonly #replies: Replies;
+  readonly #pausedFor = new Set<'intake' | 'answers'>();
+
+  /** Answers the hello and begins. `raw` is the connection below the socket. */
+  constructor(socket: WebSocket, raw: Socket, hello: Hello, host: PeerHost) {
+    const { limits, backlog } = host;
+    this.#socket = socket;
+    this.#raw = raw;
+    this.#host = host;
+    this.#hello = hello;
+    this.#inFlight = new InFlight({ batches: limits.creditBatches, bytes: limits.creditBytes });
+    this.#liveness = new Liveness(limits, host.nowMs());
+    const target = { send: (frame: Uint8Array) => socket.send(frame, this.#sent), bufferedAmount: () => socket.bufferedAmount };
+    this.#feed = new Feed(host, target, { mode: hello.mode, highWaterBytes: limits.highWaterBytes, resetMs: limits.resetMs });
+    const replies = {
+      send: (text: string, done: () => void) => socket.send(text, done),
+      onClogged: (on: boolean) => this.#pause('answers', on),
+    };
+    this.#replies = new Replies(replies, this.#feed, () => backlog.version);
+    socket.on('message', (data, isBinary) => this.#read(data, isBinary));
+    socket.on('pong', () => this.#liveness.heard());
+    raw.setTimeout(limits.stallMs);
+    raw.on('timeout', () => this.#cutIfStalled());
+    if (host.intake.full) this.hold(true);
+    this.#begin(welcome(hello, host));
+  }
+
+  get role(): Role {
+    return this.#hello.role;
+  }
+
+  get info(): PeerInfo {
+    const { version } = this.#feed;
+    const lag = Math.max(0, this.#host.backlog.version - version);
+    return { role: this.role, producer: this.#hello.producer ?? null, version, lag, bufferedAmount: this.#socket.bufferedAmount };
+  }
+
+  /** Sends what the socket takes, then the acks that waited for it: in one write. */
+  pump(): void {
+    if (this.#socket.readyState !== WebSocket.OPEN) return;
+    const before = this.#feed.version;
+    this.#raw.cork();
+    this.#feed.pump();
+    this.#replies.flush();
+    this.#raw.uncork();
+    if (this.#feed.version !== before) this.#liveness.sent(this.#host.nowMs());
+  }
+
+  /** Looks after the connection; called from time to time. */
+  sweep(nowMs: number): void {
+    if (this.#socket.readyState !== WebSocket.OPEN) return;
+    if (this.#feed.lost) this.pump();
+    const due = this.#liveness.due(nowMs, this.#pausedFor.size > 0);
+    if (due === 'terminate') this.#socket.terminate();
+    else if (due === 'ping') this.#socket.ping();
+    else if (due === 'heartbeat' && !this.#feed.blocked) {
+      this.#liveness.sent(nowMs);
+      this.#socket.send(this.#heartbeat());
+    }
+  }
+
+  /** Stops reading a worker, or goes on. */
+  hold(on: boolean): void {
+    if (this.role === 'worker') this.#pause('intake', on);
+  }
+
+  #begin(message: Welcome): void {
+    this.#raw.cork();
+    this.#socket.send(JSON.stringify(message));
+    if (message.resumed && this.#hello.resume !== undefined) this.#feed.resumeFrom(this.#hello.resume.version);
+    else this.#feed.start();
+    this.#raw.uncork();
+    this.pump();
+  }
+
+  #read(data: RawData, isBinary: boolean): void {
+    if (this.#socket.readyState !== WebSocket.OPEN) return;
+    const { buffer, byteOffset, byteLength } = data as Buffer;
+    if (!isBinary)
+      this.#end(closeCodes.badRequest, 'E_PROTOCOL: after its hello a client sends gradients frames, which are binary');
+    else if (!this.#inFlight.allows(byteLength)) this.#end(closeCodes.credit, 'E_BUSY: more in flight than the credit allows');
+    else this.#take(new Uint8Array(buffer, byteOffset, byteLength));
+  }
+
+  #take(frame: Uint8Array): void {
+    const answer = (given: Answer): void => this.#answer(given, frame.byteLength);
+    this.#inFlight.take(frame.byteLength);
+    if (this.role === 'worker') this.#host.intake.take(frame, answer);
+    else {
+      const error = new GradwireError('E_FORBIDDEN', 'a replica pushes no batches; nothing was applied; connect as a worker');
+      answer(refusal(error, frame, this.#host.backlog.version));
+    }
+  }
+
+  #answer(answer: Answer, byteLength: number): void {
+    if (this.#socket.readyState !== WebSocket.OPEN) return;
+    this.#replies.send(answer, () => this.#inFlight.give(byteLength));
+    this.#liveness.sent(this.#host.nowMs());
+    const fenced = answer.type === 'nack' && answer.code === 'E_PRODUCER_FENCED' && this.#hello.producer !== undefined;
+    if (fenced) this.#end(closeCodes.forbidden, `E_PRODUCER_FENCED: ${answer.text}`);
+  }
+
+  #heartbeat(): string {
+    const { served, cache } = this.#host;
+    const heartbeat: Heartbeat = { type: 'heartbeat', epoch: served.epoch, version: served.version(), digest: cache.digest() };
+    return JSON.stringify(heartbeat);
+  }
+
+  readonly #sent = (): void => {
+    if (this.#feed.blocked) this.pump();
+  };
+
+  // the connection's own timer runs out when neither side has moved a byte
+  #cutIfStalled(): void {
+    if (this.#socket.bufferedAmount > 0) this.#socket.terminate();
+  }
+
+  #pause(reason: 'intake' | 'answers', on: boolean): void {
+    if (on) this.#pausedFor.add(reason);
+    else this.#pausedFor.delete(reason);
+    if (this.#pausedFor.size > 0) this.#socket.pause();
+    else this.#socket.resume();
+  }
+
+  #end(code: CloseCode, text: string): void {
+    this.#socket.close(code, closeReason(text));
+  }
+}

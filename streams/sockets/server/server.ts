@@ -1,0 +1,98 @@
+// serve: one port for HTTP and WebSocket, in front of a trainer.
+import { createServer, type Server as HttpServer, STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import { type MonoTypeOperatorFunction, type Observable, tap } from 'rxjs';
+import type { Arrival, Publication } from '../../operators/flow.ts';
+import { answerHttp } from './http.ts';
+import { Hub } from './hub.ts';
+import { listen } from './listen.ts';
+import type { PeerInfo } from './peer.ts';
+import { type ServeOptions, serveOptionsOf } from './serve-options.ts';
+import type { Served } from './served.ts';
+import { Upgrades } from './upgrade.ts';
+
+/** A server that listens. Whoever called `serve` closes it. */
+export interface Server {
+  /** `http://host:port`. */
+  readonly url: string;
+  readonly port: number;
+  /**
+   * The batches that come in, from sockets and HTTP alike. Hot: what comes while nobody is subscribed is answered with
+   * `E_NOT_READY`, which asks for the same again. Completes on `close`.
+   */
+  readonly arrivals$: Observable<Arrival>;
+  /** Every replica and worker that is connected. */
+  readonly replicas: readonly PeerInfo[];
+  /** A tap: queues each update in the shared backlog for all sockets, and passes it on unchanged. */
+  broadcast<Input>(): MonoTypeOperatorFunction<Publication<Input>>;
+  /**
+   * Takes nothing more, completes `arrivals$`, lets the batches in flight be answered, tells everybody that the trainer shuts
+   * down (4001), and ends all connections. Each wait is limited by `closeMs`.
+   */
+  close(): Promise<void>;
+}
+
+// an idle HTTP connection, and how often Node looks at the time limits
+const idleMs = 60_000;
+const checkMs = 1000;
+
+// HTTP connections beside the WebSockets
+const plainConnections = 64;
+
+/**
+ * Serves a trainer over HTTP and WebSocket on one port.
+ *
+ * @throws GradwireError `E_CONFIG` for options, `E_BUSY` where the port is taken.
+ */
+export async function serve(served: Served, options: ServeOptions = {}): Promise<Server> {
+  const { host, port, orAnyPort, ...limits } = serveOptionsOf(options);
+  const hub = new Hub(served, limits);
+  const upgrades = new Upgrades(hub);
+  const http = createHttp(hub, upgrades);
+  http.maxConnections = limits.connections + plainConnections;
+  const where = await listen(http, host, port, orAnyPort).catch(async (error) => {
+    await hub.close();
+    throw error;
+  });
+  let closed: Promise<void> | undefined;
+  return {
+    ...where,
+    arrivals$: hub.intake.arrivals$,
+    get replicas() {
+      return hub.peers;
+    },
+    broadcast: () => tap((publication) => hub.publish(publication)),
+    close: () => (closed ??= close(http, hub, upgrades)),
+  };
+}
+
+function createHttp(hub: Hub, upgrades: Upgrades): HttpServer {
+  const limits = { headersTimeout: 10_000, requestTimeout: idleMs, maxHeaderSize: 8192, connectionsCheckingInterval: checkMs };
+  const answer = answerHttp(hub);
+  return createServer(limits, answer)
+    .setTimeout(idleMs)
+    .on('checkContinue', answer)
+    .on('upgrade', (request, socket, head) => upgrades.accept(request, socket as Socket, head))
+    .on('clientError', (error: NodeJS.ErrnoException, socket) => refuseBytes(error, socket as Socket));
+}
+
+/** What Node's parser could not read, or took too long. */
+function refuseBytes({ code }: NodeJS.ErrnoException, socket: Socket): void {
+  const status = code === 'HPE_HEADER_OVERFLOW' ? 431 : code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
+  if (!socket.writable || code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const body = `${JSON.stringify({ code: 'E_PROTOCOL', text: STATUS_CODES[status] })}\n`;
+  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}`;
+  socket.end(`${head}\r\nConnection: close\r\n\r\n${body}`, () => socket.destroy());
+}
+
+async function close(http: HttpServer, hub: Hub, upgrades: Upgrades): Promise<void> {
+  upgrades.close();
+  const ended = new Promise((resolve) => http.close(resolve));
+  await hub.intake.close(hub.limits.closeMs);
+  await hub.close();
+  http.closeAllConnections();
+  await ended;
+}

@@ -1,0 +1,70 @@
+// The trainer: admission, journal, optimizer, snapshots, publication and broadcast in one line of flow.
+import { identity, merge, Subject, share, takeUntil, tap } from 'rxjs';
+import { admit } from './operators/admit.ts';
+import type { Admitted, Publication } from './operators/flow.ts';
+import { publish } from './operators/publish.ts';
+import { rmsprop } from './operators/rmsprop.ts';
+import { snapshot } from './operators/snapshot.ts';
+import { openHistory, recover } from './trainer/history.ts';
+import type { TrainerOptions } from './trainer/options.ts';
+import { Pusher } from './trainer/pusher.ts';
+import { Trainer } from './trainer/running.ts';
+import { openServer } from './trainer/server.ts';
+
+export type { TrainerStatus } from './trainer/held.ts';
+export type { SnapshotSettings, TrainerOptions } from './trainer/options.ts';
+export type { Pushed } from './trainer/pusher.ts';
+export { Trainer } from './trainer/running.ts';
+
+/**
+ * A running trainer: it has recovered its directory's newest version and listens when the promise resolves. `close()` ends it.
+ *
+ * This is the library's own composition of its operators, meant to be read, copied and changed.
+ *
+ * @throws GradwireError `E_CONFIG`, `E_CONFIG_DRIFT`, `E_LAYOUT`, `E_LOCKED`, `E_RECORDING…`, or `E_CONNECTION` where the port is taken.
+ */
+export async function trainer<Name extends string>(options: TrainerOptions<Name>): Promise<Trainer<Name>> {
+  const history = await openHistory(options);
+  try {
+    const held = await recover(history);
+    const { layout: model, model: name, run, epoch, published } = held;
+    const { optimizer, snapshots } = history;
+    const server = await openServer(held, options.listen);
+    const pusher = new Pusher(held, optimizer);
+    const closing$ = new Subject<void>();
+    const version = (): number => held.version();
+    const context = () => held.context();
+
+    const durable$ = merge(server.arrivals$, pusher.arrivals$).pipe(
+      takeUntil(closing$),
+      admit(model, { name, version, producers: held.producers(), maxAbs: optimizer.maxAbs, maxStaleness: options.maxStaleness }),
+      history.commit(),
+    );
+    const updates$ = durable$.pipe(
+      rmsprop<Name, Admitted<Name>>(model, { ...optimizer, state: () => held.optimizer.state() }),
+      tap((step) => held.account(step)),
+      snapshots
+        ? snapshot<Name, Admitted<Name>>({
+            ...options.snapshots,
+            write: (frame, at) => snapshots.write(frame, at),
+            context,
+            onError: options.onError,
+          })
+        : identity,
+      publish<Name, Admitted<Name>>({ name, run, epoch, published }),
+      tap((publication) => held.show(publication)),
+      server.broadcast(),
+      tap(acknowledge<Name>),
+      share(),
+    );
+    return new Trainer({ held, server, pusher, updates$, closing$ });
+  } catch (error) {
+    await history.close();
+    throw error;
+  }
+}
+
+/** Durable, folded, published: only now does its sender hear of it. */
+function acknowledge<Name extends string>({ batch, version }: Publication<Admitted<Name>>): void {
+  batch.answer({ type: 'ack', sequence: batch.header.sequence, version, duplicate: false });
+}

@@ -1,0 +1,147 @@
+// What a trainer holds and shows: how far it has folded and published, for its server, its admission and its snapshots.
+import { bytesOf, digestOf } from '../../src/digest.ts';
+import { encodeWeights } from '../../src/frames/weights.ts';
+import type { Layout } from '../../src/layout.ts';
+import { Producers } from '../../src/producers.ts';
+import { Published } from '../../src/published.ts';
+import type { RMSprop } from '../../src/rmsprop/rmsprop.ts';
+import type { Admitted, Publication, Step } from '../operators/flow.ts';
+import type { SnapshotContext } from '../operators/snapshot.ts';
+import type { Served } from '../sockets/index.ts';
+import type { History } from './history.ts';
+
+/** A trainer at its newest version; moved on by the taps of its pipe alone. */
+export class Held<Name extends string = string> implements Served {
+  readonly history: History<Name>;
+  /** The optimizer: the recovered one at first, the pipe's own from its first step on. */
+  optimizer: RMSprop<Name>;
+  readonly published: Published<Name>;
+  readonly #producers: Producers;
+  #examples: number;
+  #version: number;
+
+  /** What stands in the history, folded into `optimizer` already. */
+  constructor(history: History<Name>, optimizer: RMSprop<Name>) {
+    const { producers, examples } = history.start;
+    this.history = history;
+    this.optimizer = optimizer;
+    this.published = new Published(optimizer.parameters);
+    this.#producers = producers;
+    this.#examples = examples;
+    this.#version = optimizer.version;
+  }
+
+  /** A batch has been folded by the pipe: its producer and its examples count. */
+  account({ batch, version, optimizer }: Step<Name, Admitted<Name>>): void {
+    this.#producers.note(batch.header, batch.payload, version);
+    this.#examples += batch.header.examples ?? 0;
+    this.optimizer = optimizer;
+  }
+
+  /** A version has been published. */
+  show({ version }: Publication): void {
+    this.#version = version;
+  }
+
+  get model(): string {
+    return this.history.name;
+  }
+
+  get layout(): Layout<Name> {
+    return this.history.model;
+  }
+
+  get run(): string {
+    return this.history.run;
+  }
+
+  get epoch(): number {
+    return this.history.epoch;
+  }
+
+  /** Epochs with the version that the trainer held when each began. */
+  get epochs(): (readonly [epoch: number, version: number])[] {
+    return this.history.epochs.map(([epoch, firstVersion]) => [epoch, firstVersion - 1]);
+  }
+
+  /** The learning rate of the next step. */
+  get learningRate(): number {
+    return this.optimizer.learningRate;
+  }
+
+  version(): number {
+    return this.#version;
+  }
+
+  /** The digest of the published weights. */
+  digest(): string {
+    return digestOf(bytesOf(this.published.weights.flat));
+  }
+
+  weights(): Uint8Array {
+    const { model, run, epoch } = this;
+    return encodeWeights({ model, run, epoch, version: this.#version }, this.published.weights);
+  }
+
+  producer(name: string): { readonly producerEpoch: number; readonly sequence: number } | undefined {
+    return this.#producers.position(name);
+  }
+
+  /** A copy of the windows of what is folded, for admission to go on from. */
+  producers(): Producers {
+    return Producers.fromList(this.#producers.toList());
+  }
+
+  /** What a snapshot says of its place. */
+  context(): SnapshotContext {
+    const { model, run, epoch } = this;
+    return { model, run, epoch, producers: this.#producers, examples: this.#examples };
+  }
+
+  /** Plain data: what the trainer is and where it stands. */
+  status(): TrainerStatus {
+    const { model, run, epoch, layout, learningRate, optimizer, history } = this;
+    return {
+      model,
+      run,
+      epoch,
+      version: this.#version,
+      digest: this.digest(),
+      layout: layout.toJSON(),
+      optimizer: optimizer.getConfig(),
+      learningRate,
+      examples: this.#examples,
+      producers: this.#producers.size,
+      recording: history.recording ?? null,
+      recordingBytes: history.bytes,
+      snapshot: history.snapshots?.newest() ?? null,
+    };
+  }
+}
+
+/** What {@link Held.status} and `GET /models/<model>` say. */
+export interface TrainerStatus {
+  /** The model's name. */
+  readonly model: string;
+  readonly run: string;
+  readonly epoch: number;
+  readonly version: number;
+  /** Of the published weights. */
+  readonly digest: string;
+  /** Shapes by name. */
+  readonly layout: Record<string, number[]>;
+  /** The optimizer's configuration. */
+  readonly optimizer: ReturnType<RMSprop['getConfig']>;
+  /** The learning rate of the next step. */
+  readonly learningRate: number;
+  /** Examples learned, as the batches said. */
+  readonly examples: number;
+  /** Producers remembered. */
+  readonly producers: number;
+  /** The segment being written, null without a directory. */
+  readonly recording: string | null;
+  /** Bytes of all segments. */
+  readonly recordingBytes: number;
+  /** The newest snapshot, null where there is none. */
+  readonly snapshot: string | null;
+}

@@ -1,0 +1,36 @@
+// What a trainer may be told, and its defaults.
+import type { Layout } from '../../src/layout.ts';
+import type { RMSpropOptions } from '../../src/rmsprop/options.ts';
+import type { Durability } from '../recordings/index.ts';
+import type { ServeOptions } from '../sockets/index.ts';
+
+/** When and how many snapshots a trainer writes. */
+export interface SnapshotSettings {
+  /** Versions between snapshots; 5,000 unless told. */
+  readonly every?: number;
+  /** Milliseconds after which what has changed is in a snapshot; 30,000 unless told. */
+  readonly intervalMs?: number;
+  /** Snapshots kept; 3 unless told. */
+  readonly keep?: number;
+}
+
+/** A trainer's options; a model or a directory with a run must be there. */
+export interface TrainerOptions<Name extends string = string> {
+  /** The model. Not needed where `directory` has a run, which then must have the same. */
+  readonly model?: Layout<Name>;
+  /** The model's name in URLs and frames; `default` unless told. */
+  readonly name?: string;
+  /** Hyper-parameters and initial parameters; a run that goes on keeps its own, and refuses others. */
+  readonly optimizer?: RMSpropOptions<Name>;
+  /** Where the recording and the snapshots are; without it nothing survives the process. */
+  readonly directory?: string;
+  /** What an ack means: `fsync` (default) survives power loss, `os` the process, `none` nothing. */
+  readonly durability?: Durability;
+  /** The server; without it the trainer is this process' own. */
+  readonly listen?: ServeOptions;
+  readonly snapshots?: SnapshotSettings;
+  /** How many versions a batch's base may be behind; no limit unless told. */
+  readonly maxStaleness?: number;
+  /** Told of what does not stop the trainer: a snapshot that could not be written. */
+  readonly onError?: (error: unknown) => void;
+}

@@ -1,0 +1,70 @@
+// Batches from this process: the same frames, checks and answers as those from a socket.
+import { Subject } from 'rxjs';
+import { type ErrorCode, GradwireError } from '../../src/errors.ts';
+import { encodeGradients } from '../../src/frames/gradients.ts';
+import { type Batch, type GradientRecord, isBatch } from '../../src/gradients/batch.ts';
+import type { CheckOptions } from '../../src/gradients/check.ts';
+import type { Answer, Arrival } from '../operators/flow.ts';
+import type { Held } from './held.ts';
+
+/** A batch's fate: the version it became, and whether it had become that before. */
+export interface Pushed {
+  readonly version: number;
+  readonly duplicate: boolean;
+}
+
+// as many bytes as the sockets together may have waiting
+const mostWaitingBytes = 64 << 20;
+
+/** Turns pushes into arrivals and answers into promises. */
+export class Pusher<Name extends string = string> {
+  readonly arrivals$: Subject<Arrival> = new Subject<Arrival>();
+  readonly #held: Held<Name>;
+  readonly #check: CheckOptions;
+  readonly #waiting = new Set<(error: unknown) => void>();
+  #waitingBytes = 0;
+  #sequence = 0;
+  #ended: GradwireError | undefined;
+
+  constructor(held: Held<Name>, check: CheckOptions) {
+    this.#held = held;
+    this.#check = check;
+  }
+
+  /** Resolves once the batch is durable and folded; rejects with the code of the refusal. */
+  async push(input: Batch<Name> | GradientRecord<Name>): Promise<Pushed> {
+    if (this.#ended !== undefined) throw this.#ended;
+    const batch: Batch<Name> = isBatch(input) ? input : { gradients: input };
+    const { epoch, model, layout } = this.#held;
+    const { producer = 'trainer', producerEpoch = epoch, base = this.#held.version() } = batch;
+    const sequence = batch.sequence ?? ++this.#sequence;
+    const frame = encodeGradients(layout, { model, producer, producerEpoch, sequence, base }, batch, this.#check);
+    if (this.#waitingBytes > 0 && this.#waitingBytes + frame.byteLength > mostWaitingBytes) {
+      throw new GradwireError('E_BUSY', `${this.#waitingBytes} bytes of batches wait to be written; await earlier pushes first`, {
+        retryable: true,
+      });
+    }
+    return await this.#hand(frame);
+  }
+
+  /** Rejects what is unanswered, and every later push. */
+  end(error: GradwireError): void {
+    this.#ended ??= error;
+    for (const reject of this.#waiting) reject(this.#ended);
+    this.#waiting.clear();
+  }
+
+  #hand(frame: Uint8Array): Promise<Pushed> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.add(reject);
+      this.#waitingBytes += frame.byteLength;
+      const answer = (given: Answer): void => {
+        this.#waiting.delete(reject);
+        this.#waitingBytes -= frame.byteLength;
+        if (given.type === 'ack') resolve({ version: given.version, duplicate: given.duplicate });
+        else reject(new GradwireError(given.code as ErrorCode, given.text, given));
+      };
+      this.arrivals$.next({ frame, answer });
+    });
+  }
+}

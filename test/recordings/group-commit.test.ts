@@ -1,0 +1,90 @@
+// groupCommit: one write at a time, for all that waits; values pass in order, and ends keep their place.
+import { delay, EMPTY, lastValueFrom, of, range, throwError, toArray } from 'rxjs';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type GroupCommitOptions, groupCommit } from '../../streams/recordings/group-commit.ts';
+import { marbles } from '../support/marbles.ts';
+
+type Options = Partial<GroupCommitOptions<string>>;
+const sizeOf = () => 1;
+const written = of(true);
+
+test('each value passes when its group is written: what waits meanwhile is the next group', () => {
+  for (const [given, expected, subscription, groups, options] of [
+    ['|', '|', '(^!)', [], {}],
+    ['-', '-', '^', [], {}],
+    ['-a-|', '---(a|)', '^--!', ['a'], {}],
+    ['-a---b---|', '---a---b-|', '^--------!', ['a', 'b'], {}],
+    ['(abc)---|', '--a-(bc)|', '^-------!', ['a', 'bc'], {}],
+    ['-abc------', '---a-(bc)-', '^', ['a', 'bc'], {}],
+    ['(abcd)----', '--a-b-c-d-', '^', ['a', 'b', 'c', 'd'], { groupBytes: 1 }],
+    ['(abc|)', '--a-(bc|)', '(^!)', ['a', 'bc'], {}],
+    ['#', '#', '(^!)', [], {}],
+    ['-(ab)#', '---a-(b#)', '^----!', ['a', 'b'], {}],
+  ] as [string, string, string, string[], Options][]) {
+    marbles(({ cold, expectObservable, expectSubscriptions, flush }) => {
+      const seen: string[] = [];
+      const write = (group: readonly string[]) => {
+        seen.push(group.join(''));
+        return written.pipe(delay(2));
+      };
+      const source = cold(given);
+      expectObservable(source.pipe(groupCommit({ write, sizeOf, ...options }))).toBe(expected);
+      expectSubscriptions(source.subscriptions).toBe(subscription);
+      flush();
+      assert.equal(seen, groups);
+    });
+  }
+});
+
+test('values that pass before they are written wait for the write before theirs', () => {
+  marbles(({ cold, expectObservable }) => {
+    const write = () => written.pipe(delay(2));
+    expectObservable(cold('-abc---|').pipe(groupCommit({ write, sizeOf, pass: 'before' }))).toBe('-a-(bc)|');
+  });
+});
+
+test('a failed write is an error, nothing of its group or after it passes', () => {
+  marbles(({ cold, expectObservable, expectSubscriptions }) => {
+    const source = cold('-a----bc--|');
+    const write = ([first]: readonly string[]) => (first === 'a' ? written.pipe(delay(2)) : throwError(() => 'error'));
+    expectObservable(source.pipe(groupCommit({ write, sizeOf }))).toBe('---a--#');
+    expectSubscriptions(source.subscriptions).toBe('^-----!');
+  });
+});
+
+test('unsubscribing stops the source, and nothing more passes', () => {
+  marbles(({ cold, expectObservable, expectSubscriptions }) => {
+    const source = cold('-a-b-c-d-');
+    expectObservable(source.pipe(groupCommit({ write: () => written.pipe(delay(1)), sizeOf })), '^---!').toBe('--a--');
+    expectSubscriptions(source.subscriptions).toBe('^---!');
+  });
+});
+
+test('a write that is done at once, and one that emits nothing, let values pass at once', () => {
+  marbles(({ cold, expectObservable }) => {
+    for (const write of [() => written, () => EMPTY]) {
+      expectObservable(cold('-a-(bc)-|').pipe(groupCommit<string>({ write, sizeOf }))).toBe('-a-(bc)-|');
+    }
+  });
+});
+
+test('each subscription has a line of its own', () => {
+  marbles(({ cold, expectObservable }) => {
+    const passed$ = cold('-ab-|').pipe(groupCommit({ write: () => written.pipe(delay(2)), sizeOf }));
+    expectObservable(passed$).toBe('---a-(b|)');
+    expectObservable(passed$, '--^-----').toBe('-----a-(b|)');
+  });
+});
+
+test('a hundred thousand values that come at once are a few groups', async () => {
+  const count = 100_000;
+  let groups = 0;
+  const write = async () => void groups++;
+  const passed = await lastValueFrom(range(1, count).pipe(groupCommit({ write, sizeOf, groupBytes: count / 2 }), toArray()));
+  assert.is(passed.length, count);
+  assert.is(passed.at(-1), count);
+  assert.is(groups, 3);
+});
+
+test.run();

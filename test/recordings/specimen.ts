@@ -1,0 +1,50 @@
+// A small recording to damage: one chunk for each batch, and where everything stands in it.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { from } from 'rxjs';
+import { openJournal } from '../../streams/recordings/index.ts';
+import { admitted, all, batches, digestsOf, directory, model, type Name, optimizer } from './runs.ts';
+
+/** A recording, cleanly closed. */
+export interface Specimen {
+  readonly given: ReturnType<typeof batches>;
+  /** Of the fold, by version. */
+  readonly digests: readonly string[];
+  readonly bytes: Buffer;
+  /** Where each chunk begins; the first is the end of the head. */
+  readonly chunks: readonly number[];
+  /** Where the record begins that closes the segment. */
+  readonly ending: number;
+  /** Writes the file as a crash leaves it: without its end. */
+  crashed(): string;
+  /** Writes the file as it is. */
+  closed(): string;
+}
+
+/** Makes one of `count` batches. */
+export async function specimen(count: number): Promise<Specimen> {
+  const given = batches(count);
+  const journal = await openJournal<Name>(directory(), { model, optimizer, durability: 'os' });
+  for (const batch of admitted(given)) await all(from([batch]).pipe(journal.commit()));
+  await journal.close();
+  const bytes = readFileSync(journal.recording);
+  const ending = bytes.indexOf('gradwire.end') - 13;
+  const chunks = [...bytes.keys()].filter((i) => i < ending && bytes[i] === 6 && isChunk(bytes, i));
+  const write = (content: Uint8Array): string => {
+    const path = join(directory(), 'a.mcap');
+    writeFileSync(path, content);
+    return path;
+  };
+  const crashed = (): string => write(bytes.subarray(0, ending));
+  return { given, digests: digestsOf(given), bytes, chunks, ending, crashed, closed: () => write(bytes) };
+}
+
+/** The bytes of the MCAP record at `i`. */
+export function recordLength(bytes: Buffer, i: number): number {
+  return 9 + Number(bytes.readBigUInt64LE(i + 1));
+}
+
+function isChunk(bytes: Buffer, i: number): boolean {
+  const size = Number(bytes.readBigUInt64LE(i + 41));
+  return recordLength(bytes, i) === size + 49 && Number(bytes.readBigUInt64LE(i + 25)) === size;
+}

@@ -1,0 +1,144 @@
+// The whole trainer: killed in mid-run, started again, replayed; nothing acknowledged is lost and the bits are the same.
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { lastValueFrom } from 'rxjs';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { GradientRecord } from '../src/gradients/batch.ts';
+import { layout } from '../src/layout.ts';
+import { RMSprop } from '../src/rmsprop/rmsprop.ts';
+import { rmsprop } from '../streams/operators/rmsprop.ts';
+import { foldFrom, replay } from '../streams/recordings/index.ts';
+import { connect } from '../streams/sockets/index.ts';
+import { trainer } from '../streams/trainer.ts';
+import { type Running, start } from './support/gradwire.ts';
+import { chance, seed } from './support/random.ts';
+import { sameBits } from './support/bits.ts';
+
+const model = layout({ table: [64, 2], bias: [3] });
+type Name = 'table' | 'bias';
+const optimizer = { lr: 0.05, rho: 0.95, decay: 1e-3 } as const;
+
+const test = suite('trainer', { directory: '' });
+test.before.each(async (context) => {
+  context.directory = await mkdtemp(join(tmpdir(), 'gradwire-'));
+});
+test.after.each(async ({ directory }) => {
+  await rm(directory, { recursive: true, force: true });
+});
+
+/** Batches of every kind, from a seed. */
+function batches(count: number, random: () => number): GradientRecord<Name>[] {
+  const values = (length: number) => Float32Array.from({ length }, () => random() * 2 - 1);
+  return Array.from({ length: count }, (_, i): GradientRecord<Name> => {
+    const rows = { rows: Int32Array.from({ length: 3 }, () => Math.floor(random() * 64)), values: values(6) };
+    return i % 3 === 0 ? { bias: values(3) } : i % 3 === 1 ? { table: rows } : { table: rows, bias: values(3) };
+  });
+}
+
+/** A trainer that never died: the batches folded in the order of the versions that they became. */
+function folded(byVersion: ReadonlyMap<number, GradientRecord<Name>>): RMSprop<Name> {
+  const reference = new RMSprop(model, optimizer);
+  for (let version = 1; version <= byVersion.size; version++) {
+    const batch = byVersion.get(version);
+    assert.ok(batch, `no batch became version ${version}`);
+    reference.step(batch);
+  }
+  return reference;
+}
+
+test('replaying a recording gives the digest of the live run, from the start and from each snapshot', async ({ directory }) => {
+  const t = await trainer({ model, optimizer, directory, snapshots: { every: 40, keep: 10 } });
+  for (const batch of batches(150, chance(5))) await t.push(batch);
+  const digest = t.digest();
+  await t.close();
+  const snapshots = (await readdir(directory)).filter((name) => name.startsWith('snap-')).map((name) => join(directory, name));
+  assert.ok(snapshots.length >= 3, `${snapshots.length} snapshots`);
+  for (const snapshot of [undefined, ...snapshots]) {
+    const { state, version, optimizer: recorded } = await foldFrom<Name>(directory, { snapshot });
+    const again = new RMSprop(model, recorded);
+    again.restore(state);
+    const steps$ = replay(directory, { from: version, model }).pipe(rmsprop(model, { ...recorded, state }));
+    const last = await lastValueFrom(steps$, { defaultValue: undefined });
+    assert.is((last?.optimizer ?? again).digest(), digest, `from ${snapshot ?? 'the start'}`);
+  }
+});
+
+test('a trainer that is started again goes on with the same bits, another epoch, and the same dedupe windows', async ({ directory }) => {
+  const all = batches(90, chance(6));
+  const frames: { version: number; sequence: number }[] = [];
+  for (let part = 0; part < 3; part++) {
+    const t = await trainer({ model, optimizer, directory, snapshots: { every: 25 } });
+    assert.is(t.epoch, part + 1);
+    assert.is(t.version, part * 30);
+    for (const [i, batch] of all.slice(part * 30, part * 30 + 30).entries()) {
+      const { version } = await t.push({ gradients: batch, producer: 'p', producerEpoch: 1, sequence: part * 30 + i, base: 0 });
+      frames.push({ version, sequence: part * 30 + i });
+    }
+    for (const { version, sequence } of frames) {
+      const again = await t.push({ gradients: all[sequence], producer: 'p', producerEpoch: 1, sequence, base: 0 });
+      assert.equal(again, { version, duplicate: true });
+    }
+    await t.close();
+  }
+  const t = await trainer({ model, directory });
+  const reference = folded(new Map(all.map((batch, i) => [i + 1, batch])));
+  sameBits(t.weights.flat, reference.parameters.flat);
+  await t.close();
+});
+
+test('SIGKILL in mid-run loses no acknowledged batch, applies none twice; workers and replicas go on by themselves', async ({ directory }) => {
+  const random = chance();
+  const run = { port: '0', trainer: undefined as Running | undefined, url: '' };
+  const modelFile = join(directory, 'model.json');
+  await import('node:fs/promises').then(({ writeFile }) => writeFile(modelFile, JSON.stringify(model)));
+  const begin = async () => {
+    const options = ['--lr', '0.05', '--rho', '0.95', '--decay', '1e-3', '--snapshot-every', '60'];
+    run.trainer = start('serve', '--model', modelFile, '--directory', join(directory, 'run'), '--port', run.port, ...options);
+    run.url = await run.trainer.line();
+    run.port = new URL(run.url).port;
+  };
+  await begin();
+  const workers = ['a', 'b'].map((producer) => connect<Name>(run.url, { role: 'worker', producer, backoffMinMs: 20, backoffMaxMs: 200 }));
+  const replica = connect<Name>(run.url, { backoffMinMs: 20, backoffMaxMs: 200 });
+  await Promise.all([...workers, replica].map((each) => each.ready));
+  const byVersion = new Map<number, GradientRecord<Name>>();
+  const backwards: number[] = [];
+  let highest = 0;
+  replica.updates$.subscribe(({ version }) => {
+    if (version < highest) backwards.push(version);
+    highest = Math.max(highest, version);
+  });
+  const push = async (worker: (typeof workers)[number], all: GradientRecord<Name>[]) => {
+    for (let i = 0; i < all.length; i += 4) {
+      const four = all.slice(i, i + 4);
+      const acks = await Promise.all(four.map((batch) => worker.push({ gradients: batch })));
+      for (const [j, { version }] of acks.entries()) {
+        assert.not(byVersion.has(version), `version ${version} was acknowledged for two batches (seed ${seed})`);
+        byVersion.set(version, four[j]);
+      }
+    }
+  };
+  const pushing = Promise.all(workers.map((worker, i) => push(worker, batches(400, chance(i)))));
+  for (let kill = 0; kill < 4; kill++) {
+    const before = replica.version;
+    await replica.reached(Math.min(before + 20 + Math.floor(random() * 60), 700));
+    run.trainer?.child.kill('SIGKILL');
+    await run.trainer?.ended;
+    await begin();
+  }
+  await pushing;
+  assert.is(byVersion.size, 800, `seed ${seed}`);
+  await replica.reached(800, { timeoutMs: 20_000 });
+  const reference = folded(byVersion);
+  sameBits(replica.weights.flat, reference.parameters.flat, `the replica's weights (seed ${seed})`);
+  assert.equal(backwards, [], 'the replica went back');
+  const status = (await (await fetch(`${run.url}/models/default`)).json()) as { version: number; digest: string; epoch: number };
+  assert.equal([status.version, status.digest, status.epoch], [800, reference.digest(), 5]);
+  await Promise.all([...workers, replica].map((each) => each.close()));
+  run.trainer?.child.kill('SIGTERM');
+  assert.is((await run.trainer?.ended)?.code, 0);
+});
+
+test.run();
