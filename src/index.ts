@@ -5,7 +5,9 @@ export { decodeGradients, encodeGradients, type GradientsFrame, type GradientsHe
 export {
   type Dtype,
   deserialize,
+  type Pairs,
   type Safetensors,
+  type SafetensorsLimits,
   serialize,
   type Tensor,
   type TensorData,

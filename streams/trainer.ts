@@ -5,6 +5,7 @@ import type { Admitted, Publication } from './operators/flow.ts';
 import { publish } from './operators/publish.ts';
 import { rmsprop } from './operators/rmsprop.ts';
 import { snapshot } from './operators/snapshot.ts';
+import { serveOptionsOf } from './sockets/server/serve-options.ts';
 import { openHistory, recover } from './trainer/history.ts';
 import type { TrainerOptions } from './trainer/options.ts';
 import { Pusher } from './trainer/pusher.ts';
@@ -24,6 +25,7 @@ export { Trainer } from './trainer/running.ts';
  * @throws GradwireError `E_CONFIG`, `E_CONFIG_DRIFT`, `E_LAYOUT`, `E_LOCKED`, `E_RECORDING…`, or `E_CONNECTION` where the port is taken.
  */
 export async function trainer<Name extends string>(options: TrainerOptions<Name>): Promise<Trainer<Name>> {
+  if (options.listen !== undefined) serveOptionsOf(options.listen);
   const history = await openHistory(options);
   try {
     const held = await recover(history);

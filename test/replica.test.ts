@@ -25,7 +25,11 @@ const updates = await lastValueFrom(from(batches).pipe(rmsprop(model), publish({
 /** The digest of the trainer's parameters at every version, from an optimizer of its own. */
 const digests = (() => {
   const optimizer = new RMSprop(model);
-  return [optimizer.digest(), ...batches.map((batch) => (optimizer.step(batch), optimizer.digest()))];
+  const after = (batch: GradientRecord<'table' | 'bias'>): string => {
+    optimizer.step(batch);
+    return optimizer.digest();
+  };
+  return [optimizer.digest(), ...batches.map(after)];
 })();
 
 function joined(version = 0): Replica {

@@ -12,9 +12,9 @@ import { rmsprop } from '../streams/operators/rmsprop.ts';
 import { foldFrom, replay } from '../streams/recordings/index.ts';
 import { connect } from '../streams/sockets/index.ts';
 import { trainer } from '../streams/trainer.ts';
+import { sameBits } from './support/bits.ts';
 import { type Running, start } from './support/gradwire.ts';
 import { chance, seed } from './support/random.ts';
-import { sameBits } from './support/bits.ts';
 
 const model = layout({ table: [64, 2], bias: [3] });
 type Name = 'table' | 'bias';
@@ -65,7 +65,9 @@ test('replaying a recording gives the digest of the live run, from the start and
   }
 });
 
-test('a trainer that is started again goes on with the same bits, another epoch, and the same dedupe windows', async ({ directory }) => {
+test('a trainer that is started again goes on with the same bits, another epoch, and the same dedupe windows', async ({
+  directory,
+}) => {
   const all = batches(90, chance(6));
   const frames: { version: number; sequence: number }[] = [];
   for (let part = 0; part < 3; part++) {
@@ -88,7 +90,9 @@ test('a trainer that is started again goes on with the same bits, another epoch,
   await t.close();
 });
 
-test('SIGKILL in mid-run loses no acknowledged batch, applies none twice; workers and replicas go on by themselves', async ({ directory }) => {
+test('SIGKILL in mid-run loses no acknowledged batch, applies none twice; workers and replicas go on by themselves', async ({
+  directory,
+}) => {
   const random = chance();
   const run = { port: '0', trainer: undefined as Running | undefined, url: '' };
   const modelFile = join(directory, 'model.json');
@@ -100,7 +104,9 @@ test('SIGKILL in mid-run loses no acknowledged batch, applies none twice; worker
     run.port = new URL(run.url).port;
   };
   await begin();
-  const workers = ['a', 'b'].map((producer) => connect<Name>(run.url, { role: 'worker', producer, backoffMinMs: 20, backoffMaxMs: 200 }));
+  const workers = ['a', 'b'].map((producer) =>
+    connect<Name>(run.url, { role: 'worker', producer, backoffMinMs: 20, backoffMaxMs: 200 }),
+  );
   const replica = connect<Name>(run.url, { backoffMinMs: 20, backoffMaxMs: 200 });
   await Promise.all([...workers, replica].map((each) => each.ready));
   const byVersion = new Map<number, GradientRecord<Name>>();

@@ -90,7 +90,7 @@ export function readGradients<Name extends string>(
 }
 
 /** The header alone; throws `E_FRAME` where it is not whole. */
-export function headerOf(metadata: Metadata): GradientsHeader {
+function headerOf(metadata: Metadata): GradientsHeader {
   demandKind(metadata, 'gradients');
   const producer = text(metadata, 'producer');
   if (!isPrintable(producer))

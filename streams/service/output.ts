@@ -29,7 +29,7 @@ export function table(headings: readonly string[], rows: readonly (readonly (str
 }
 
 /** A number in at most six digits. */
-export function compact(value: number): string {
+function compact(value: number): string {
   return Number.isInteger(value) ? String(value) : value.toPrecision(6);
 }
 

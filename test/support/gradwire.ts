@@ -1,10 +1,10 @@
-// The `gradwire` program as a child process, from the sources.
+// The `gradwire` program as a child process, as it was built (`npm test` builds first).
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-const main = fileURLToPath(new URL('../../streams/service/main.ts', import.meta.url));
+const main = fileURLToPath(new URL('../../dist/streams/service/main.js', import.meta.url));
 
 /** How a program ended, and everything it printed. */
 export interface Ended {
@@ -24,7 +24,7 @@ export interface Running {
 
 /** Starts `gradwire …arguments`. Whoever starts it ends it. */
 export function start(...parameters: string[]): Running {
-  const child = spawn(process.execPath, ['--import', 'tsx', main, ...parameters], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [main, ...parameters], { stdio: ['ignore', 'pipe', 'pipe'] });
   const printed = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const) {
     child[name].setEncoding('utf8').on('data', (text: string) => {

@@ -20,7 +20,9 @@ export async function inspectSafetensors(path: string): Promise<Description> {
     producers: producersIn(metadata),
     bytes: contents.byteLength,
     size: bytes(contents.byteLength),
-    tensors: [...tensors].filter(([name]) => !name.startsWith('#')).map(([name, tensor]) => ({ name, dtype: tensor.dtype, shape: tensor.shape, ...statisticsOf(tensor) })),
+    tensors: [...tensors]
+      .filter(([name]) => !name.startsWith('#'))
+      .map(([name, tensor]) => ({ name, dtype: tensor.dtype, shape: tensor.shape, ...statisticsOf(tensor) })),
   };
 }
 
