@@ -4,11 +4,11 @@ import { defaultMaxAbs } from '../gradients/check.ts';
 
 /** The hyper-parameters of Keras 2's RMSprop. All are numbers in float64; `rho` and `epsilon` are rounded to float32 once. */
 export interface Hyperparameters {
-  /** Learning rate, 0.001 unless told. */
+  /** Learning rate, > 0 and at most 1e6, 0.001 unless told. */
   readonly lr: number;
   /** Decay of the mean square, 0 ≤ rho < 1, 0.9 unless told. */
   readonly rho: number;
-  /** Added to the root of the mean square, > 0, 1e-8 unless told. */
+  /** Added to the root of the mean square, 1e-30 to 1e6, 1e-8 unless told. */
   readonly epsilon: number;
   /** The learning rate of step t is `lr / (1 + decay · t)`; 0 unless told. */
   readonly decay: number;
@@ -51,9 +51,9 @@ export function hyperparametersOf<Name extends string>(options: RMSpropOptions<N
   const given = Object.entries(options).filter(([name, value]) => names.includes(name) && value !== undefined && value !== null);
   const all: Hyperparameters = { ...defaults, ...Object.fromEntries(given) };
   const { lr, rho, epsilon, decay, clipnorm, clipvalue, sparse, maxAbs } = all;
-  demand('lr', lr, float32(lr) > 0, 'a finite number > 0');
+  demand('lr', lr, float32(lr) > 0 && lr <= 1e6, 'a number > 0, at most 1e6');
   demand('rho', rho, rho >= 0 && float32(rho) < 1, 'a number from 0 to below 1 in float32');
-  demand('epsilon', epsilon, float32(epsilon) > 0, 'a finite number > 0 in float32');
+  demand('epsilon', epsilon, epsilon >= 1e-30 && epsilon <= 1e6, 'a number from 1e-30 to 1e6');
   demand('decay', decay, decay >= 0, 'a finite number >= 0');
   demand('maxAbs', maxAbs, maxAbs > 0 && maxAbs <= 1e15, 'a number > 0, at most 1e15');
   if (clipnorm !== undefined) demand('clipnorm', clipnorm, clipnorm >= 0 && clipnorm <= 1e15, 'a number from 0 (off) to 1e15');
