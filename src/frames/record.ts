@@ -5,7 +5,7 @@ import type { CheckOptions } from '../gradients/check.ts';
 import type { Layout } from '../layout.ts';
 import { type GradientsFrame, readGradients } from './gradients.ts';
 import { count, digestIn, text } from './metadata.ts';
-import { deserialize, withMetadata } from './safetensors.ts';
+import { deserialize, safetensorsLimits, withMetadata } from './safetensors.ts';
 
 /** What the journal adds to a frame. */
 export interface Stamp {
@@ -28,15 +28,25 @@ export interface JournalRecord<Name extends string = string> extends GradientsFr
 
 /** The record of a frame: the same tensors, the stamp and a `check` (xxHash64 of the tensors' bytes) in its metadata. */
 export function stampGradients(frame: Uint8Array, { run, epoch, version, durableUpTo, payload }: Stamp): Uint8Array<ArrayBuffer> {
-  const { data } = deserialize(frame);
-  return withMetadata(frame, {
+  const stamp = {
     run,
     epoch: String(epoch),
     version: String(version),
     durableUpTo: String(durableUpTo),
     payload,
-    check: digestOf(data),
-  });
+    check: digestOf(dataOf(frame)),
+  };
+  return withMetadata(frame, stamp, limits);
+}
+
+// a frame may fill the header's limit, and its stamp comes on top
+const limits = { headerBytes: safetensorsLimits.headerBytes + 4096 };
+
+/** The bytes after the header; `withMetadata` refuses what is no frame. */
+function dataOf(frame: Uint8Array): Uint8Array {
+  if (frame.byteLength < 8) return frame;
+  const length = new DataView(frame.buffer, frame.byteOffset, 8).getBigUint64(0, true);
+  return frame.subarray(8 + Number(length));
 }
 
 /**
@@ -49,7 +59,7 @@ export function readRecord<Name extends string>(
   model: Layout<Name>,
   options?: CheckOptions,
 ): JournalRecord<Name> {
-  const { metadata, tensors, data } = deserialize(bytes);
+  const { metadata, tensors, data } = deserialize(bytes, limits);
   const stamp = {
     run: text(metadata, 'run'),
     epoch: count(metadata, 'epoch'),

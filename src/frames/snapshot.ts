@@ -25,6 +25,8 @@ export interface Snapshot<Name extends string = string> extends Position {
 
 // windows make the header of a snapshot longer than that of a frame from outside may be
 const headerLimit = 64 << 20;
+// each tensor comes with its slots
+const tensorLimit = 100_000;
 
 /** A snapshot frame. */
 export function encodeSnapshot(snapshot: Snapshot): Uint8Array<ArrayBuffer> {
@@ -32,7 +34,7 @@ export function encodeSnapshot(snapshot: Snapshot): Uint8Array<ArrayBuffer> {
   const { list, windows } = snapshot.producers.toList();
   const entries = [...denseEntries(parameters), ...slotEntries(parameters, state)];
   if (windows.length > 0) entries.push(['#windows', { dtype: 'U64', shape: [windows.length / 3, 3], data: windows }]);
-  return serialize(entries, {
+  const metadata = {
     gradwire: frameFormat,
     kind: 'snapshot',
     model,
@@ -41,10 +43,19 @@ export function encodeSnapshot(snapshot: Snapshot): Uint8Array<ArrayBuffer> {
     version: String(version),
     examples: String(examples),
     digest: digestOf(bytesOf(parameters.flat)),
-    check: digestOf(...entries.map(([, { data }]) => bytesOf(data))),
     optimizer: JSON.stringify(optimizer),
     producers: JSON.stringify(list),
-  });
+  };
+  const check = checkOf(
+    metadata,
+    entries.map(([, { data }]) => bytesOf(data)),
+  );
+  return serialize(entries, { ...metadata, check }, { headerBytes: headerLimit, tensors: tensorLimit });
+}
+
+/** The check of a snapshot covers its metadata too: a wrong count or producer would be as bad as a wrong weight. */
+function checkOf({ check, ...metadata }: Readonly<Record<string, string>>, parts: readonly Uint8Array[]): string {
+  return digestOf(new TextEncoder().encode(JSON.stringify(metadata)), ...parts);
 }
 
 /**
@@ -53,10 +64,10 @@ export function encodeSnapshot(snapshot: Snapshot): Uint8Array<ArrayBuffer> {
  * @throws GradwireError `E_ST_…`, `E_FRAME`, `E_FORMAT`, `E_CHECK`, `E_DIGEST`.
  */
 export function decodeSnapshot(frame: Uint8Array): Snapshot {
-  const file = deserialize(frame, { headerBytes: headerLimit });
+  const file = deserialize(frame, { headerBytes: headerLimit, tensors: tensorLimit });
   const { metadata, data, tensors } = file;
   demandKind(metadata, 'snapshot');
-  if (digestOf(data) !== digestIn(metadata, 'check'))
+  if (checkOf(metadata, [data]) !== digestIn(metadata, 'check'))
     throw new GradwireError('E_CHECK', `the snapshot's bytes are not those that were written`);
   const parameters = parametersIn(file);
   if (digestOf(bytesOf(parameters.flat)) !== digestIn(metadata, 'digest')) {

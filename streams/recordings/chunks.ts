@@ -22,7 +22,7 @@ export interface ReadProgress {
 }
 
 /** Which chunks, and who is told what. */
-export interface ChunkOptions {
+interface ChunkOptions {
   /** Chunks that hold a later version than this one; all unless told. */
   readonly from?: number;
   /** No chunks that begin after this version. */

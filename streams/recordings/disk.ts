@@ -38,6 +38,20 @@ export async function syncDirectory(path: string): Promise<void> {
   }
 }
 
+/** Makes what any process has written to a file durable. Throws `E_DISK`. */
+export async function syncFile(path: string): Promise<void> {
+  try {
+    const file = await open(path, 'r+');
+    try {
+      await file.datasync();
+    } finally {
+      await file.close();
+    }
+  } catch (cause) {
+    throw diskError(path, cause);
+  }
+}
+
 /** What became of a write that failed. */
 export function diskError(path: string, cause: unknown): GradwireError {
   const text = `writing ${quote(basename(path))} failed: ${messageOf(cause)}; nothing of it was acknowledged; mend the disk and start again`;

@@ -5,7 +5,7 @@ import { hyperparametersOf, type RMSpropOptions } from '../../src/rmsprop/option
 import type { About } from './segment/about.ts';
 
 /** What a caller may say about a run; what is left open is as recorded. */
-export interface Expected<Name extends string = string> {
+interface Expected<Name extends string = string> {
   readonly name?: string;
   readonly model?: Layout<Name>;
   readonly optimizer?: RMSpropOptions<Name>;

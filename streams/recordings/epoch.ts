@@ -12,7 +12,7 @@ import { SegmentSeries } from './series.ts';
 import { keepBroken } from './torn.ts';
 
 /** An epoch that has begun. */
-export interface Epoch {
+interface Epoch {
   readonly about: Omit<About, 'firstVersion'>;
   readonly series: SegmentSeries;
 }

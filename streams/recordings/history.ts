@@ -43,11 +43,13 @@ export async function readHistory(path: string): Promise<History> {
     (found) => found.isDirectory(),
     (cause) => Promise.reject(fileError(path, cause)),
   );
+  // before the segments: a run that is being written may make a snapshot of a later version meanwhile
+  const snapshots = await listSnapshots(isDirectory ? path : dirname(resolve(path)));
   if (isDirectory) {
     const segments = await readSegments(path);
     if (segments.length === 0)
       throw new GradwireError('E_RECORDING', `${quote(path)} has no segments (seg-….mcap); name a recording or its directory`);
-    return { ...historyOf(segments, path), snapshots: await listSnapshots(path) };
+    return { ...historyOf(segments, path), snapshots };
   }
   const own = await readSegment(path);
   if (parseSegmentName(basename(path)) === undefined || own.about === undefined) return historyOf([own], path);
@@ -55,7 +57,7 @@ export async function readHistory(path: string): Promise<History> {
   const directory = dirname(resolve(path));
   const siblings = (await readSegments(directory)).filter(({ about }) => about === undefined || about.run === run);
   const count = siblings.findIndex((segment) => basename(segment.path) === basename(path)) + 1;
-  return { ...historyOf(siblings, path), about: own.about, count, snapshots: await listSnapshots(directory) };
+  return { ...historyOf(siblings, path), about: own.about, count, snapshots };
 }
 
 /** The segments in a directory, in the order of their names. */
@@ -96,6 +98,8 @@ export function historyOf(segments: readonly Segment[], path: string): History {
 }
 
 async function readSegment(path: string): Promise<Segment> {
+  // before the head is read: one that is being written has no record up to here if it has no head yet
+  const { size } = await stat(path).catch((cause) => Promise.reject(fileError(path, cause)));
   // only the head: the pieces that the records are read in would be a waste here
   const headBytes = 16 << 10;
   try {
@@ -106,7 +110,6 @@ async function readSegment(path: string): Promise<Segment> {
   } catch (problem) {
     if (!(problem instanceof BadPlace)) throw problem;
     const { epoch = 0, firstVersion = 1 } = parseSegmentName(basename(path)) ?? {};
-    const { size } = await stat(path).catch((cause) => Promise.reject(fileError(path, cause)));
     return { path, bytes: size, epoch, firstVersion, about: undefined, problem };
   }
 }

@@ -7,7 +7,7 @@ import type { Layout } from '../../src/layout.ts';
 import type { RMSpropConfig } from '../../src/rmsprop/options.ts';
 import type { Admitted } from '../operators/flow.ts';
 import type { RecordedBatch } from './batches.ts';
-import { syncDirectory } from './disk.ts';
+import { diskError, syncDirectory } from './disk.ts';
 import { refuseDrift } from './drift.ts';
 import { beginEpoch } from './epoch.ts';
 import type { FoldStart } from './fold-from.ts';
@@ -57,7 +57,10 @@ export interface Journal<Name extends string = string> {
   readonly recording: string;
   /** Bytes in all segments. */
   readonly bytes: number;
-  /** Writes what waits, closes the recording cleanly, and lets others have the directory. */
+  /**
+   * Closes the recording cleanly once the write under way is done, and lets others have the directory. Batches that still
+   * wait for their turn get `E_CLOSED`: end the source of `commit` first.
+   */
   close(): Promise<void>;
 }
 
@@ -72,7 +75,7 @@ export async function openJournal<Name extends string = string>(
   options: JournalOptions<Name> = {},
 ): Promise<Journal<Name>> {
   const settings = settle(options);
-  const created = await mkdir(directory, { recursive: true });
+  const created = await mkdir(directory, { recursive: true }).catch((cause) => Promise.reject(diskError(directory, cause)));
   if (created !== undefined && settings.durability === 'fsync') await syncDirectory(dirname(resolve(created)));
   const held = await lock(directory);
   try {

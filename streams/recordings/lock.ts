@@ -4,7 +4,7 @@ import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GradwireError, quote } from '../../src/errors.ts';
-import { failedWith } from './disk.ts';
+import { diskError, failedWith, fileError } from './disk.ts';
 
 /** A directory held by this process. */
 export interface Lock {
@@ -23,22 +23,29 @@ const pidName = 'trainer.pid';
  * @throws GradwireError `E_LOCKED` with the holder's process id.
  */
 export async function lock(directory: string, addressOf: (id: string) => string = localAddress): Promise<Lock> {
-  const { dev, ino } = await stat(directory, { bigint: true });
+  const { dev, ino } = await stat(directory, { bigint: true }).catch((cause) => Promise.reject(fileError(directory, cause)));
   const address = addressOf(`gradwire-${dev}-${ino}`);
   const pidFile = join(directory, pidName);
-  const server = await listen(address).catch(async (error: unknown) => {
-    if (!failedWith(error, 'EADDRINUSE') || (await answers(address))) throw await locked(directory, pidFile, error);
-    // a socket file that nobody listens on: its process died
+  const server = await hold(address).catch(async (error) => Promise.reject(await locked(directory, pidFile, error)));
+  const close = (): Promise<void> => new Promise((resolve) => server.close(() => resolve()));
+  try {
+    await writeFile(pidFile, `${process.pid}\n`);
+  } catch (cause) {
+    await close();
+    throw diskError(pidFile, cause);
+  }
+  return { release: () => unlink(pidFile).catch(ignoreMissing).finally(close) };
+}
+
+/** Listens at the address, also where a process that died has left a socket file there. */
+async function hold(address: string): Promise<Server> {
+  try {
+    return await listen(address);
+  } catch (error) {
+    if (!failedWith(error, 'EADDRINUSE') || (await answers(address))) throw error;
     await unlink(address);
-    return listen(address).catch(async (cause) => Promise.reject(await locked(directory, pidFile, cause)));
-  });
-  await writeFile(pidFile, `${process.pid}\n`);
-  return {
-    release: async () => {
-      await unlink(pidFile).catch(ignoreMissing);
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
+    return listen(address);
+  }
 }
 
 /** A name in the kernel's own space, where there is one; else a socket file. */
@@ -73,6 +80,9 @@ function answers(address: string): Promise<boolean> {
 }
 
 async function locked(directory: string, pidFile: string, cause: unknown): Promise<GradwireError> {
+  if (!failedWith(cause, 'EADDRINUSE')) {
+    return new GradwireError('E_LOCKED', `${quote(directory)} cannot be locked: ${String(cause)}`, { cause });
+  }
   const holder = /^\d{1,10}$/.exec((await readFile(pidFile, 'utf8').catch(() => '')).trim())?.[0] ?? 'unknown';
   const text = `${quote(directory)} is in use by another trainer (pid ${holder}); stop it first, or use another directory`;
   return new GradwireError('E_LOCKED', text, { cause });

@@ -1,7 +1,7 @@
 // The names of files in a run's directory: they sort in the order of the run.
 
 /** A segment's epoch and first version. */
-export interface SegmentName {
+interface SegmentName {
   readonly epoch: number;
   readonly firstVersion: number;
 }

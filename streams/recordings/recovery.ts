@@ -2,11 +2,10 @@
 import { join } from 'node:path';
 import { GradwireError, quote } from '../../src/errors.ts';
 import { chunksOf } from './chunks.ts';
-import { diskError } from './disk.ts';
+import { syncFile } from './disk.ts';
 import { type FoldStart, startOfInitial, startOfSnapshot } from './fold-from.ts';
 import { type History, historyOf, listSnapshots, readSegments, type Segment } from './history.ts';
 import { snapshotName } from './names.ts';
-import { Pieces } from './segment/pieces.ts';
 import { judge, type TornTail } from './torn.ts';
 
 /** Where a run stands. */
@@ -48,11 +47,7 @@ export async function recover(directory: string): Promise<Recovered | Untouched>
 
 /** Makes what was read durable: its process may have died between a write and its sync. */
 export async function syncSegments({ segments }: History): Promise<void> {
-  for (const { path } of segments) {
-    const file = await Pieces.open(path);
-    await file.sync().catch((cause) => Promise.reject(diskError(path, cause)));
-    await file.close();
-  }
+  for (const { path } of segments) await syncFile(path);
 }
 
 /** Segments without a head: each was cut off before anything could be acknowledged, or it is damaged. */

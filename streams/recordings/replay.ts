@@ -53,7 +53,7 @@ export function batches$<Name extends string>(
 }
 
 /** The caller's layout, where it is the recording's. Throws `E_LAYOUT`. */
-export function modelOf<Name extends string>({ about }: Pick<History, 'about'>, model: Layout<Name> | undefined): Layout<Name> {
+function modelOf<Name extends string>({ about }: Pick<History, 'about'>, model: Layout<Name> | undefined): Layout<Name> {
   if (model === undefined) return about.model as Layout<Name>;
   if (sameLayout(model, about.model)) return model;
   const text = `the recording's model is ${JSON.stringify(about.model)}, the given one ${JSON.stringify(model)}`;

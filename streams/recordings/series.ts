@@ -14,7 +14,7 @@ export interface Versioned {
 }
 
 /** What all segments of a series have in common. */
-export interface SeriesOptions extends SegmentOptions {
+interface SeriesOptions extends SegmentOptions {
   readonly about: Omit<About, 'firstVersion'>;
   /** The weights frame of version 0. */
   readonly initial: () => Uint8Array;
@@ -83,9 +83,10 @@ export class SegmentSeries {
 
   async #rotate(full: SegmentWriter): Promise<SegmentWriter> {
     await full.close();
+    const next = await this.#create(full.lastVersion + 1);
     this.#bytesBefore += full.bytes;
-    this.#segment = await this.#create(full.lastVersion + 1);
-    return this.#segment;
+    this.#segment = next;
+    return next;
   }
 
   #create(firstVersion: number): Promise<SegmentWriter> {

@@ -1,7 +1,7 @@
 // Snapshots in a run's directory: written so that a name always stands for a whole file, read back with every check.
 import { open, readdir, readFile, rename, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
-import { GradwireError } from '../../src/errors.ts';
+import { dirname, join } from 'node:path';
+import { GradwireError, quote } from '../../src/errors.ts';
 import { decodeSnapshot, type Snapshot } from '../../src/frames/snapshot.ts';
 import { sameLayout } from '../../src/layout.ts';
 import { hyperparametersOf } from '../../src/rmsprop/options.ts';
@@ -25,7 +25,8 @@ export class Snapshots {
 
   /** Opens a directory's snapshots, of which `keep` are kept, and removes what a write that was cut short left behind. */
   static async open(directory: string, keep: number): Promise<Snapshots> {
-    for (const name of await readdir(directory)) {
+    const names = await readdir(directory).catch((cause) => Promise.reject(fileError(directory, cause)));
+    for (const name of names) {
       if (/^snap-\d{16}\.safetensors\.tmp$/.test(name)) await remove(join(directory, name));
     }
     return new Snapshots(directory, keep, (await listSnapshots(directory)).at(-1));
@@ -78,9 +79,8 @@ export async function readSnapshot(path: string, about: About): Promise<Snapshot
   try {
     snapshot = decodeSnapshot(frame);
   } catch (cause) {
-    throw new GradwireError('E_SNAPSHOT', `${path} is no sound snapshot: ${cause instanceof Error ? cause.message : cause}`, {
-      cause,
-    });
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new GradwireError('E_SNAPSHOT', `${quote(path)} is no sound snapshot: ${reason}`, { cause });
   }
   const wrong =
     snapshot.run !== about.run
@@ -90,7 +90,7 @@ export async function readSnapshot(path: string, about: About): Promise<Snapshot
         : JSON.stringify(hyperparametersOf(snapshot.optimizer)) !== JSON.stringify(hyperparametersOf(about.optimizer))
           ? 'is of another optimizer than the recording'
           : undefined;
-  if (wrong !== undefined) throw new GradwireError('E_SNAPSHOT', `${path} ${wrong}`);
+  if (wrong !== undefined) throw new GradwireError('E_SNAPSHOT', `${quote(path)} ${wrong}`);
   return snapshot;
 }
 
@@ -107,7 +107,7 @@ async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
       await file.close();
     }
     await rename(temporary, path);
-    await syncDirectory(join(path, '..'));
+    await syncDirectory(dirname(path));
   } catch (cause) {
     await remove(temporary);
     throw diskError(path, cause);

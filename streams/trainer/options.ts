@@ -18,7 +18,7 @@ export interface SnapshotSettings {
 export interface TrainerOptions<Name extends string = string> {
   /** The model. Not needed where `directory` has a run, which then must have the same. */
   readonly model?: Layout<Name>;
-  /** The model's name in URLs and frames; `default` unless told. */
+  /** The model's name in URLs and frames; `default` unless told, or that of the run in `directory`. */
   readonly name?: string;
   /** Hyper-parameters and initial parameters; a run that goes on keeps its own, and refuses others. */
   readonly optimizer?: RMSpropOptions<Name>;

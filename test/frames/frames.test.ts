@@ -228,11 +228,24 @@ test('a snapshot brings back the optimizer, what its rows owe, and the producers
   sameBits(again.state().accumulator, optimizer.state().accumulator);
   assert.is(again.digest(), optimizer.digest());
   assert.equal(read.producers.toList(), producers.toList());
+  const examples = bytes.slice();
+  examples[new TextDecoder('latin1').decode(bytes).indexOf('"640"') + 1] += 1;
+  refused('E_CHECK', () => decodeSnapshot(examples));
   for (let i = bytes.byteLength - deserialize(bytes).data.byteLength; i < bytes.byteLength; i += 3) {
     const flipped = bytes.slice();
     flipped[i] ^= 4;
     refused('E_CHECK', () => decodeSnapshot(flipped));
   }
+});
+
+test('a frame whose header fills the limit can still be stamped and read back', () => {
+  const free = 1 << 20;
+  const padded = (length: number) => framed({ bias: f(1, 2, 3) }, { note: 'x'.repeat(length) });
+  const header = padded(0).byteLength - 8 - 12;
+  const full = padded(free - header - 16);
+  decodeGradients(full, model);
+  const record = stampGradients(full, { run: 'r'.repeat(32), epoch: 1, version: 1, durableUpTo: 0, payload: digestOf(full) });
+  assert.is(readRecord(record, model).stamp.version, 1);
 });
 
 test('random batches survive their frame bit for bit', () => {

@@ -14,10 +14,11 @@ test.after(removeDirectories);
 const { given, digests, bytes, chunks, ending, crashed, closed } = await specimen(4);
 
 /** What becomes of a damaged recording; another fold is the one thing that may not. */
-async function outcomeOf(path: string): Promise<'harmless' | 'torn' | 'refused'> {
+async function outcomeOf(path: string, expected: readonly string[]): Promise<'harmless' | 'torn' | 'refused'> {
   try {
-    const { digest, version, torn } = await foldOf(path);
+    const { digest, version, headers, torn } = await foldOf(path);
     assert.is(digest, digests[version], 'folded to other bits');
+    assert.equal(headers, expected.slice(0, version), 'other producers, sequences or labels');
     if (version === given.length) return 'harmless';
     assert.is(torn.length, 1, `lost versions after ${version} in silence`);
     return 'torn';
@@ -31,11 +32,12 @@ async function outcomeOf(path: string): Promise<'harmless' | 'torn' | 'refused'>
 async function flipEach(path: string, target: string, from: number, to: number) {
   const outcomes = { harmless: 0, torn: 0, refused: 0 };
   const original = readFileSync(target);
+  const { headers } = await foldOf(path);
   const file = openSync(target, 'r+');
   for (let i = from; i < to; i++) {
     for (const mask of masks(i)) {
       writeSync(file, Uint8Array.of(original[i] ^ mask), 0, 1, i);
-      const outcome = await outcomeOf(path).catch((error: Error) => {
+      const outcome = await outcomeOf(path, headers).catch((error: Error) => {
         error.message = `byte ${i} ^ ${mask}: ${error.message}`;
         throw error;
       });

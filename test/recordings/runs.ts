@@ -86,6 +86,8 @@ export function all<T>(source: Observable<T>): Promise<T[]> {
 export interface Folded {
   readonly digest: string;
   readonly version: number;
+  /** What each batch says beside its gradients, which a fold does not show. */
+  readonly headers: readonly string[];
   readonly torn: readonly TornTail[];
 }
 
@@ -106,9 +108,13 @@ export async function foldOf(path: string, options: ReplayOptions<Name> & { snap
   const fold = optimizerOf(start.optimizer);
   fold.restore(start.state);
   const torn: TornTail[] = [];
-  const record$ = replay<Name>(path, { ...rest, from: start.version, model, onTorn: (tail) => torn.push(tail) });
-  await all(record$.pipe(tap(({ checked }: RecordedBatch<Name>) => fold.step(checked))));
-  return { digest: fold.digest(), version: fold.version, torn };
+  const headers: string[] = [];
+  const note = ({ checked, header, payload, run }: RecordedBatch<Name>): void => {
+    fold.step(checked);
+    headers.push(JSON.stringify({ ...header, payload, run }));
+  };
+  await all(replay<Name>(path, { ...rest, from: start.version, model, onTorn: (tail) => torn.push(tail) }).pipe(tap(note)));
+  return { digest: fold.digest(), version: fold.version, headers, torn };
 }
 
 /** Awaits an error of that code (and text). */

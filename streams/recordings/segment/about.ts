@@ -5,7 +5,7 @@ import { type Layout, layout } from '../../../src/layout.ts';
 import { hyperparametersOf, type RMSpropConfig } from '../../../src/rmsprop/options.ts';
 
 /** The version of the recording's format that this release writes and reads. */
-export const recordingFormat = '1';
+const recordingFormat = '1';
 
 /** Epochs of a run with the first version of each, in order. */
 export type Epochs = readonly (readonly [epoch: number, firstVersion: number])[];

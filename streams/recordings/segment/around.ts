@@ -22,7 +22,7 @@ export interface Message {
 }
 
 /** Messages as the content of a chunk, with the offset of each in it. */
-export interface Content {
+interface Content {
   readonly parts: Uint8Array[];
   readonly byteLength: number;
   readonly crc: number;

@@ -14,7 +14,7 @@ export function messageIndexBytes(messages: number): number {
 }
 
 /** A parsed record of the MCAP library. */
-export type ParsedRecord = NonNullable<ReturnType<McapStreamReader['nextRecord']>>;
+type ParsedRecord = NonNullable<ReturnType<McapStreamReader['nextRecord']>>;
 
 /** One whole record, parsed by the library: for the small records of a segment's head and end. Throws for one that is malformed. */
 export function parseRecord(bytes: Uint8Array): ParsedRecord {

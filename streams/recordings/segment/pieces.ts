@@ -83,11 +83,6 @@ export class Pieces {
     this.#offset = offset;
   }
 
-  /** Makes what was written to the file so far durable, whoever wrote it. */
-  async sync(): Promise<void> {
-    await this.#file.datasync();
-  }
-
   /** Closes the file. */
   async close(): Promise<void> {
     await this.#file.close();

@@ -113,11 +113,6 @@ export class SegmentReader {
     return frame;
   }
 
-  /** Makes the file durable as it is. */
-  async sync(): Promise<void> {
-    await this.#pieces.sync();
-  }
-
   /** Closes the file. */
   async close(): Promise<void> {
     await this.#pieces.close();

@@ -7,7 +7,7 @@ import { chunkHeadOf, messagesIn, parseRecord, recordHeadBytes, uint64 } from '.
 import { Pieces } from './pieces.ts';
 
 /** What is looked for: records of this run (any, where it is unknown) that make this version or a later one, or the run's end. */
-export interface Wanted {
+interface Wanted {
   /** Where in the file to look. */
   readonly start: number;
   readonly end: number;

@@ -15,7 +15,7 @@ export interface Totals {
 }
 
 /** What the summary tells about. */
-export interface Summarized {
+interface Summarized {
   readonly name: string;
   readonly head: Head;
   readonly createTime: bigint;

@@ -16,7 +16,7 @@ import { encodeEnd, type Totals } from './summary.ts';
 export type Durability = 'fsync' | 'os' | 'none';
 
 /** A journal record for a segment. */
-export interface SegmentRecord {
+interface SegmentRecord {
   readonly version: number;
   /** The stamped frame; borrowed until the write is done. */
   readonly bytes: Uint8Array;

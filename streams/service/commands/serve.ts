@@ -9,7 +9,7 @@ import { stopped } from '../stop.ts';
 interface ServeOptions extends HyperparameterOptions {
   model?: string;
   directory: string;
-  name: string;
+  name?: string;
   port?: number;
   host: string;
   maxStaleness?: number;
@@ -30,7 +30,7 @@ export function serveCommand(): Command {
       'JSON {"name": [shape], …}, or a safetensors file whose values are the initial parameters; not needed to go on',
     )
     .requiredOption('--directory <folder>', 'where the recording and the snapshots are; a run that is there goes on')
-    .option('--name <name>', "the model's name in URLs", 'default')
+    .option('--name <name>', "the model's name in URLs (default: default, or that of the run)")
     .option(
       '--port <port>',
       `port; 0 for any free one (default: ${standardPort}, or a free one where it is taken)`,
@@ -53,7 +53,7 @@ export function serveCommand(): Command {
 async function serve({ json, ...options }: ServeOptions): Promise<void> {
   const stop = stopped();
   const t = await start(options);
-  const { name } = options;
+  const { name } = t;
   if (json) print({ url: t.url, model: name, run: t.run, epoch: t.epoch, version: t.version, digest: t.digest() }, { json });
   else {
     process.stdout.write(`${t.url}\n`);
