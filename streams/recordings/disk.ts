@@ -1,6 +1,6 @@
 // The disk: files that are written whole or not at all, directories that keep their names, and errors with a code.
-import { type FileHandle, open } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { type FileHandle, mkdir, open, stat } from 'node:fs/promises';
+import { basename, dirname, resolve } from 'node:path';
 import { GradwireError, quote } from '../../src/errors.ts';
 
 /** The part of a file handle that writing needs. */
@@ -24,6 +24,33 @@ export async function writeFully(file: WritableFile, parts: readonly Uint8Array[
     if (bytesWritten === 0) throw new Error('the disk took no more bytes');
     rest = after(rest, bytesWritten);
   }
+}
+
+/**
+ * Makes a directory and those that lead to it; gives the topmost that was made. Throws `E_DISK`.
+ *
+ * Node's own recursive `mkdir` never returns where a file system answers ENOENT though the parent is there, as `/proc` does.
+ */
+export async function makeDirectory(path: string): Promise<string | undefined> {
+  try {
+    return await makeEach(resolve(path));
+  } catch (cause) {
+    throw diskError(path, cause);
+  }
+}
+
+async function makeEach(path: string): Promise<string | undefined> {
+  if (await isDirectory(path)) return undefined;
+  const topmost = path === dirname(path) ? undefined : await makeEach(dirname(path));
+  await mkdir(path);
+  return topmost ?? path;
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  return await stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
 }
 
 /** Makes a directory remember the names in it. */

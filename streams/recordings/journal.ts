@@ -1,13 +1,12 @@
 // openJournal: the recording of a trainer. It finds where the run stands, begins a new epoch of it, and goes on.
-import { mkdir } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { dirname } from 'node:path';
 import { defer, type MonoTypeOperatorFunction, type Observable, tap } from 'rxjs';
 import type { GradwireError } from '../../src/errors.ts';
 import type { Layout } from '../../src/layout.ts';
 import type { RMSpropConfig } from '../../src/rmsprop/options.ts';
 import type { Admitted } from '../operators/flow.ts';
 import type { RecordedBatch } from './batches.ts';
-import { diskError, syncDirectory } from './disk.ts';
+import { makeDirectory, syncDirectory } from './disk.ts';
 import { refuseDrift } from './drift.ts';
 import { beginEpoch } from './epoch.ts';
 import type { FoldStart } from './fold-from.ts';
@@ -75,8 +74,8 @@ export async function openJournal<Name extends string = string>(
   options: JournalOptions<Name> = {},
 ): Promise<Journal<Name>> {
   const settings = settle(options);
-  const created = await mkdir(directory, { recursive: true }).catch((cause) => Promise.reject(diskError(directory, cause)));
-  if (created !== undefined && settings.durability === 'fsync') await syncDirectory(dirname(resolve(created)));
+  const created = await makeDirectory(directory);
+  if (created !== undefined && settings.durability === 'fsync') await syncDirectory(dirname(created));
   const held = await lock(directory);
   try {
     const found = await recover(directory);

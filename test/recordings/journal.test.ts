@@ -279,7 +279,7 @@ test('a run can be read while it is written', async () => {
 test('a directory that cannot be made or written is an error with a code', async () => {
   const file = join(directory(), 'file');
   writeFileSync(file, '');
-  await refusal('E_DISK', openJournal(join(file, 'run'), quick), /ENOTDIR/);
+  await refusal('E_DISK', openJournal(join(file, 'run'), quick), /EEXIST.*file'/);
   await refusal('E_DISK', openJournal(file, quick), /EEXIST/);
 });
 
@@ -366,6 +366,15 @@ test('without a promise batches pass at once, and are written after', async () =
   await done;
   await journal.close();
   assert.is((await openRecording(path)).lastVersion, 20);
+});
+
+test('a directory is made with those that lead to it; one that cannot be made is refused, and does not hang', async () => {
+  const path = join(directory(), 'a', 'b', 'c');
+  await (await openJournal(path, quick)).close();
+  assert.ok(existsSync(path));
+  const file = join(directory(), 'file');
+  writeFileSync(file, '');
+  for (const wrong of [join(file, 'run'), '/proc/nowhere/run']) await refusal('E_DISK', openJournal(wrong, quick));
 });
 
 test.run();
