@@ -15,10 +15,11 @@ export interface Display {
 
 const labelWidth = 11;
 const plainEveryMs = 4_000;
+const nothing = (): void => undefined;
 
 /** The display that fits: none where `quiet`, live lines on a terminal, plain lines anywhere else. */
 export function makeDisplay(quiet = false, stream: NodeJS.WriteStream = process.stdout): Display {
-  if (quiet) return { say: () => {}, warn: toStderr, update: () => {}, stop: () => {} };
+  if (quiet) return { say: nothing, warn: toStderr, update: nothing, stop: nothing };
   return stream.isTTY ? terminalDisplay(stream) : plainDisplay(stream);
 }
 
@@ -37,7 +38,7 @@ function plainDisplay(stream: NodeJS.WriteStream): Display {
       next = performance.now() + plainEveryMs;
       say(plainLine(view));
     },
-    stop: () => {},
+    stop: nothing,
   };
 }
 

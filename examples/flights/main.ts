@@ -70,7 +70,9 @@ async function run({ workers: workerCount, replicas: replicaCount, batch, limit,
   await t.close();
   const { recording = null, snapshot = null, recordedBytes } = t;
   const summary = summarize(view, { digest: t.digest(), recording, snapshot });
-  process.stdout.write(quiet ? `${JSON.stringify(summary)}\n` : `\n${summaryText(summary, view, { directory, recordedBytes })}\n`);
+  process.stdout.write(
+    quiet ? `${JSON.stringify(summary)}\n` : `\n${summaryText(summary, view, { directory, recordedBytes })}\n`,
+  );
   return complete && allEqual(summary);
 }
 

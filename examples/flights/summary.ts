@@ -39,7 +39,11 @@ export function allEqual({ digest, replicas }: Summary): boolean {
 }
 
 /** The same for people to read: totals, digests, files, and the commands that go on from here. */
-export function summaryText(summary: Summary, view: View, { directory, recordedBytes }: { directory: string; recordedBytes: number }): string {
+export function summaryText(
+  summary: Summary,
+  view: View,
+  { directory, recordedBytes }: { directory: string; recordedBytes: number },
+): string {
   const rows: [string, string][] = [
     ['trainer', summary.digest],
     ...view.replicas.map(({ name, digest }): [string, string] => [name, digest ?? 'no digest: it ended early']),

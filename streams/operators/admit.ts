@@ -112,7 +112,7 @@ class Desk<Name extends string> {
 }
 
 /** The nack that tells of an error. */
-export function nackOf(error: GradwireError, sequence: number | null, version: number): Answer {
+function nackOf(error: GradwireError, sequence: number | null, version: number): Answer {
   const { code, retryable, retryAfterMs, text } = error;
   return { type: 'nack', sequence, code, retryable, retryAfterMs, version, text };
 }

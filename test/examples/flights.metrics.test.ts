@@ -34,7 +34,8 @@ function bruteForceAuc(all: readonly { probability: number; label: number }[]): 
   const late = all.filter(({ label }) => label === 1);
   const onTime = all.filter(({ label }) => label === 0);
   let ordered = 0;
-  for (const a of late) for (const b of onTime) ordered += a.probability > b.probability ? 1 : a.probability === b.probability ? 0.5 : 0;
+  for (const a of late)
+    for (const b of onTime) ordered += a.probability > b.probability ? 1 : a.probability === b.probability ? 0.5 : 0;
   return ordered / (late.length * onTime.length);
 }
 
@@ -47,19 +48,43 @@ test('the AUC of binned predictions is that of all pairs within 1e-4', () => {
 });
 
 test('a perfect order has AUC 1, the reverse 0, one prediction for all 0.5', () => {
-  assert.is(scoreOf([{ probability: 0.9, label: 1 }, { probability: 0.1, label: 0 }]).auc, 1);
-  assert.is(scoreOf([{ probability: 0.1, label: 1 }, { probability: 0.9, label: 0 }]).auc, 0);
-  assert.is(scoreOf([{ probability: 0.2, label: 1 }, { probability: 0.2, label: 0 }]).auc, 0.5);
+  assert.is(
+    scoreOf([
+      { probability: 0.9, label: 1 },
+      { probability: 0.1, label: 0 },
+    ]).auc,
+    1,
+  );
+  assert.is(
+    scoreOf([
+      { probability: 0.1, label: 1 },
+      { probability: 0.9, label: 0 },
+    ]).auc,
+    0,
+  );
+  assert.is(
+    scoreOf([
+      { probability: 0.2, label: 1 },
+      { probability: 0.2, label: 0 },
+    ]).auc,
+    0.5,
+  );
 });
 
 test('the log loss is the mean of -ln of what was predicted for what happened', () => {
   const all = predictions(1_000, 7);
-  const mean = all.reduce((sum, { probability, label }) => sum - Math.log(label === 1 ? probability : 1 - probability), 0) / all.length;
+  const mean =
+    all.reduce((sum, { probability, label }) => sum - Math.log(label === 1 ? probability : 1 - probability), 0) / all.length;
   assert.ok(Math.abs(scoreOf(all).logLoss - mean) < 1e-12);
 });
 
 test('certain predictions are counted, and cost something finite when wrong', () => {
-  const score = scoreOf([{ probability: 1, label: 1 }, { probability: 0, label: 0 }, { probability: 1, label: 0 }, { probability: 0, label: 1 }]);
+  const score = scoreOf([
+    { probability: 1, label: 1 },
+    { probability: 0, label: 0 },
+    { probability: 1, label: 0 },
+    { probability: 0, label: 1 },
+  ]);
   assert.is(score.flights, 4);
   assert.ok(Number.isFinite(score.logLoss));
 });

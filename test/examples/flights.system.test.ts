@@ -24,7 +24,11 @@ interface Outcome {
 }
 
 /** Runs the example, or another program, to its end. `during` may interfere. */
-async function run(args: readonly string[], during?: (pid: number, printed: () => string) => Promise<void>, script = main): Promise<Outcome> {
+async function run(
+  args: readonly string[],
+  during?: (pid: number, printed: () => string) => Promise<void>,
+  script = main,
+): Promise<Outcome> {
   const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';
@@ -44,12 +48,20 @@ async function summaryOf(args: readonly string[]): Promise<Summary> {
   return JSON.parse(stdout);
 }
 
+/** The digest that `gradwire replay` prints. */
+async function replayed(path: string | null | undefined): Promise<string> {
+  const { code, stdout, stderr } = await run(['replay', String(path), '--json'], undefined, gradwire);
+  assert.is(code, 0, stderr);
+  return JSON.parse(stdout).digest;
+}
+
 /** The trainer's version, once it is at least `least`. */
 async function versionReached(printed: () => string, least: number): Promise<number> {
   for (;;) {
     const url = /http:\S+/.exec(printed())?.[0];
     if (url !== undefined) {
-      const { version } = await (await fetch(`${new URL(url).origin}/models/default`)).json();
+      const status = await fetch(`${url}/models/default`);
+      const { version } = (await status.json()) as { version: number };
       if (version >= least) return version;
     }
     await delay(20);
@@ -63,7 +75,11 @@ function childrenOf(parent: number, role: string): number[] {
     .map(Number)
     .filter((pid) => {
       try {
-        const ppid = Number(readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) \S+ /s, '').split(' ')[0]);
+        const ppid = Number(
+          readFileSync(`/proc/${pid}/stat`, 'utf8')
+            .replace(/^.*\) \S+ /s, '')
+            .split(' ')[0],
+        );
         return ppid === parent && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`flights/${role}`);
       } catch {
         return false; // it has ended meanwhile
@@ -106,27 +122,27 @@ test('Ctrl-C in mid-run stops cleanly, and the next run goes on from there', asy
   assert.match(stdout, /equal: 2 replicas hold the weights of the trainer bit for bit/);
   const stoppedAt = Number(/^version ([\d,]+)/m.exec(stdout)?.[1].replaceAll(',', ''));
   assert.ok(stoppedAt >= version + 200, `stopped at ${stoppedAt}`);
+  assert.is(await replayed(/^replay +npx gradwire replay (\S+)$/m.exec(stdout)?.[1]), /^trainer +(\w+)$/m.exec(stdout)?.[1]);
   const summary = await summaryOf(['--limit', '640', '--replicas', '0']);
   assert.is(summary.version, stoppedAt + 10);
   assert.equal(summary.replicas, []);
 });
 
-test('the printed command replays all runs of the directory to the digest of the last', async () => {
-  const { digest, version: last, recording } = await summaryOf(['--limit', '64']);
-  const { code, stdout } = await run(['replay', recording, '--json'], undefined, gradwire);
-  assert.is(code, 0);
-  const replayed = JSON.parse(stdout);
-  assert.is(replayed.version, last);
-  assert.is(replayed.digest, digest);
+test('the recording in the summary replays all runs of the directory to the digest of the last', async () => {
+  const { digest, recording } = await summaryOf(['--limit', '64']);
+  assert.is(await replayed(recording), digest);
 });
 
 test('a worker that dies is reported in one line, and the others go on', async () => {
   if (process.platform !== 'linux') return;
   const elsewhere = join(folder, 'killed');
-  const { code, stdout, stderr } = await run(['--limit', '100000', '--port', '0', '--directory', elsewhere], async (pid, printed) => {
-    await versionReached(printed, 20);
-    process.kill(childrenOf(pid, 'worker')[0], 'SIGKILL');
-  });
+  const { code, stdout, stderr } = await run(
+    ['--limit', '100000', '--port', '0', '--directory', elsewhere],
+    async (pid, printed) => {
+      await versionReached(printed, 20);
+      process.kill(childrenOf(pid, 'worker')[0], 'SIGKILL');
+    },
+  );
   assert.match(stderr, /^worker \d was ended by SIGKILL; [^\n]+\n$/);
   assert.is(code, 1);
   assert.match(stdout, /equal: 2 replicas hold the weights of the trainer bit for bit/);
@@ -144,7 +160,8 @@ test('bad input ends in one clear line', async () => {
 test('--help shows every option and an example', async () => {
   const { code, stdout } = await run(['--help']);
   assert.is(code, 0);
-  for (const option of ['--limit', '--workers', '--replicas', '--batch', '--directory', '--port', '--quiet']) assert.match(stdout, option);
+  for (const option of ['--limit', '--workers', '--replicas', '--batch', '--directory', '--port', '--quiet'])
+    assert.match(stdout, option);
   assert.match(stdout, 'npm start -- --limit');
 });
 

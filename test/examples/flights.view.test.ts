@@ -29,7 +29,12 @@ function viewWith(replicas: readonly Position[], changes: Partial<View> = {}): V
 }
 
 test('the live lines say speed, score, staleness, and where each replica is', () => {
-  const lines = liveLines(viewWith([{ name: 'replica 1', version: 23_430, lag: 8 }, { name: 'replica 2', lag: 0 }]));
+  const lines = liveLines(
+    viewWith([
+      { name: 'replica 1', version: 23_430, lag: 8 },
+      { name: 'replica 2', lag: 0 },
+    ]),
+  );
   assert.equal(lines, [
     ['speed', '100,000 flights/s   1,563 batches/s   version 23,438'],
     ['all', 'AUC 1.0000   log loss 0.2877   over 2 flights'],

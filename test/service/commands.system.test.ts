@@ -55,7 +55,7 @@ async function serveFive(directory: string): Promise<{ run: string; ended: Ended
   );
   const url = await server.line();
   const out = join(directory, 'followed.safetensors');
-  const follower = start('follow', `${url}/models/m`, '--out', out, '--until', '5', '--interval', '0.05');
+  const follower = start('follow', url, '--out', out, '--until', '5', '--interval', '0.05');
   await follower.line();
   for (let i = 0; i < 5; i++)
     assert.equal(await post(url, frameOf(i)), { status: 200, type: 'ack', sequence: i, version: i + 1, duplicate: false });

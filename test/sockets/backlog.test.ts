@@ -20,7 +20,10 @@ test('a backlog keeps the newest frames, and no more than its limits', () => {
   const backlog = new Backlog(10, limits);
   assert.equal([backlog.find(10), backlog.find(9), backlog.find(11)], [0, undefined, undefined]);
   fill(backlog, 13);
-  assert.equal([9, 10, 11, 12, 13, 14].map((version) => backlog.find(version)), [undefined, 0, 1, 2, 3, undefined]);
+  assert.equal(
+    [9, 10, 11, 12, 13, 14].map((version) => backlog.find(version)),
+    [undefined, 0, 1, 2, 3, undefined],
+  );
   fill(backlog, 20);
   assert.is(backlog.end - backlog.first, 4);
   assert.is(backlog.find(15), undefined);
@@ -42,7 +45,10 @@ test('a backlog with a hole forgets what was before it', () => {
   const backlog = new Backlog(0, limits);
   fill(backlog, 3);
   backlog.push({ from: 7, version: 8, frame: new Uint8Array(1) });
-  assert.equal([3, 7, 8].map((version) => backlog.find(version)), [undefined, 3, 4]);
+  assert.equal(
+    [3, 7, 8].map((version) => backlog.find(version)),
+    [undefined, 3, 4],
+  );
 });
 
 test('merged updates are followed from their own beginnings only', () => {
@@ -53,11 +59,22 @@ test('merged updates are followed from their own beginnings only', () => {
     [6, 20],
   ])
     backlog.push({ from, version, frame: new Uint8Array(1) });
-  assert.equal([0, 3, 5, 6, 10, 20].map((version) => backlog.find(version)), [0, undefined, 1, 2, undefined, 3]);
+  assert.equal(
+    [0, 3, 5, 6, 10, 20].map((version) => backlog.find(version)),
+    [0, undefined, 1, 2, undefined, 3],
+  );
 });
 
 /** A feed into a target of which the test says how much it has buffered. */
-function feedOf({ mode = 'every', frames = 4, resetMs = 1000 }: { mode?: 'every' | 'latest'; frames?: number; resetMs?: number } = {}) {
+function feedOf({
+  mode = 'every',
+  frames = 4,
+  resetMs = 1000,
+}: {
+  mode?: 'every' | 'latest';
+  frames?: number;
+  resetMs?: number;
+} = {}) {
   const backlog = new Backlog(10, { frames, bytes: 1 << 20 });
   const state = { buffered: 0, nowMs: 0, weightsMade: 0, sent: [] as string[] };
   const weights = () => {
@@ -169,7 +186,11 @@ test('control: in mode every it gets all of them', () => {
 test('a weights frame that is newer than the backlog is not followed by what it holds already', () => {
   const { backlog, feed, state } = feedOf();
   fill(backlog, 12);
-  const ahead = new Feed({ backlog, weights: () => ({ version: 14, frame: new Uint8Array(25) }), nowMs: () => 0 }, { bufferedAmount: () => 0, send: () => state.sent.push('x') }, { mode: 'every', highWaterBytes: 30, resetMs: 1 });
+  const ahead = new Feed(
+    { backlog, weights: () => ({ version: 14, frame: new Uint8Array(25) }), nowMs: () => 0 },
+    { bufferedAmount: () => 0, send: () => state.sent.push('x') },
+    { mode: 'every', highWaterBytes: 30, resetMs: 1 },
+  );
   ahead.start();
   fill(backlog, 15);
   ahead.pump();
@@ -190,12 +211,21 @@ test('an ack waits for the update of its version, a nack and a duplicate do not'
   replies.send({ type: 'ack', sequence: 1, version: 11, duplicate: false }, () => (given += 1));
   assert.is(given, 0);
   replies.send({ type: 'ack', sequence: 2, version: 9, duplicate: true }, () => (given += 1));
-  replies.send({ type: 'nack', sequence: 3, code: 'E_X', retryable: false, retryAfterMs: 0, version: 11, text: '' }, () => (given += 1));
-  assert.equal(written.map((text) => JSON.parse(text).sequence), [2, 3]);
+  replies.send(
+    { type: 'nack', sequence: 3, code: 'E_X', retryable: false, retryAfterMs: 0, version: 11, text: '' },
+    () => (given += 1),
+  );
+  assert.equal(
+    written.map((text) => JSON.parse(text).sequence),
+    [2, 3],
+  );
   state.buffered = 0;
   feed.pump();
   replies.flush();
-  assert.equal(written.map((text) => JSON.parse(text).sequence), [2, 3, 1]);
+  assert.equal(
+    written.map((text) => JSON.parse(text).sequence),
+    [2, 3, 1],
+  );
   assert.is(given, 3);
 });
 

@@ -2,7 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { connect, type Pushed, type RemoteReplica, type RemoteWorker } from '../../streams/sockets/index.ts';
-import { Proxy } from '../support/proxy.ts';
+import { ChaosProxy } from '../support/proxy.ts';
 import { Stand, type StandOptions } from './stand.ts';
 
 const seed = Number(process.env.GRADWIRE_SEED ?? 20_260_301);
@@ -41,39 +41,43 @@ async function pushAll(worker: RemoteWorker, count: number, random: () => number
   const answers: Promise<Pushed>[] = [];
   for (let i = 0; i < count; i++) {
     const values = Float32Array.from({ length: 3 }, () => random() - 0.5);
-    answers.push(worker.push({ gradients: random() < 0.5 ? { 'dense/bias': values } : { 'dense/kernel': { rows: Int32Array.of(2), values } } }));
+    answers.push(
+      worker.push({
+        gradients: random() < 0.5 ? { 'dense/bias': values } : { 'dense/kernel': { rows: Int32Array.of(2), values } },
+      }),
+    );
     if (random() < 0.3) await answers[i];
   }
   return Promise.all(answers);
 }
 
-/** Breaks connections until it is told to stop. */
-async function breakThings(proxies: readonly Proxy[], random: () => number, goesOn: () => boolean): Promise<number> {
+/** Breaks connections at random, every few versions; gives the count of cuts so far. */
+function breakThings(stand: Stand, proxies: readonly ChaosProxy[], random: () => number): () => number {
   let cuts = 0;
-  while (goesOn()) {
+  let next = 10;
+  stand.published$.subscribe(({ version }) => {
+    if (version < next) return;
+    next = version + Math.floor(random() * 25);
     const proxy = proxies[Math.floor(random() * proxies.length)];
     const how = random() < 0.5 ? 'end' : 'reset';
     proxy.latencyMs = random() < 0.2 ? 2 : 0;
     if (random() < 0.5) proxy.cut(how);
     else proxy.cutAfter(Math.floor(random() * 5000), how);
     cuts += 1;
-    // a pause that is counted in work done, not in time
-    for (let turns = Math.floor(random() * 60); turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve));
-  }
-  return cuts;
+  });
+  return () => cuts;
 }
 
 async function storm(options: StandOptions, salt: number): Promise<{ resets: number; resumes: number; cuts: number }> {
   const random = randomOf(seed + salt);
   const stand = await Stand.start({ closeMs: 100, ...options });
-  const proxies = await Promise.all(Array.from({ length: 5 }, () => Proxy.start(stand.server.port)));
+  const proxies = await Promise.all(Array.from({ length: 5 }, () => ChaosProxy.start(stand.server.port)));
   const quick = { backoffMinMs: 1, backoffMaxMs: 4, random } as const;
   const workers = [0, 1].map((i) => connect(proxies[i].url, { ...quick, role: 'worker', producer: `w${i}` }));
   const replicas = [...workers, ...[2, 3, 4].map((i) => connect(proxies[i].url, quick))];
   const histories = replicas.map((replica) => watch(replica, stand));
-  let pushing = true;
-  const pushed = Promise.all(workers.map((worker) => pushAll(worker, 400, random))).finally(() => (pushing = false));
-  const [answers, cuts] = await Promise.all([pushed, breakThings(proxies, random, () => pushing)]);
+  const cuts = breakThings(stand, proxies, random);
+  const answers = await Promise.all(workers.map((worker) => pushAll(worker, 400, random)));
   assert.is(stand.version(), 800, 'each batch is folded exactly once');
   assert.equal(
     answers
@@ -97,7 +101,7 @@ async function storm(options: StandOptions, salt: number): Promise<{ resets: num
   await Promise.all(replicas.map((replica) => replica.close()));
   await stand.close();
   await Promise.all(proxies.map((proxy) => proxy.close()));
-  return { resets, resumes, cuts };
+  return { resets, resumes, cuts: cuts() };
 }
 
 test('through random cuts each version is the trainer’s, each batch is folded once, and nothing starts over', async () => {
@@ -107,7 +111,7 @@ test('through random cuts each version is the trainer’s, each batch is folded 
 });
 
 test('with a backlog of eight frames some start over, and still every version is the trainer’s', async () => {
-  const { resets, resumes, cuts } = await storm({ backlogFrames: 8 }, 1);
+  const { resets, resumes, cuts } = await storm({ backlogFrames: 8, resetMs: 5 }, 1);
   assert.ok(resets > 0 && resumes > 0, `${resets} resets and ${resumes} resumes after ${cuts} cuts, seed ${seed}`);
 });
 

@@ -12,7 +12,7 @@ import { socketAddress } from '../../streams/sockets/client/address.ts';
 import { Backoff } from '../../streams/sockets/client/backoff.ts';
 import { errorOfClose, errorOfRefusal } from '../../streams/sockets/client/trouble.ts';
 import { connect, type RemoteReplica, type ReplicaOptions, type WorkerOptions } from '../../streams/sockets/index.ts';
-import { Proxy } from '../support/proxy.ts';
+import { ChaosProxy } from '../support/proxy.ts';
 import { readFrame } from './raw.ts';
 import { Stand, type StandOptions } from './stand.ts';
 
@@ -31,9 +31,9 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
 }
 
 /** Runs a body with a trainer behind a proxy; both are closed afterwards. */
-async function withProxy(options: StandOptions, body: (stand: Stand, proxy: Proxy) => Promise<void>): Promise<void> {
+async function withProxy(options: StandOptions, body: (stand: Stand, proxy: ChaosProxy) => Promise<void>): Promise<void> {
   const stand = await Stand.start({ closeMs: 100, ...options });
-  const proxy = await Proxy.start(stand.server.port);
+  const proxy = await ChaosProxy.start(stand.server.port);
   try {
     await body(stand, proxy);
   } finally {
@@ -82,7 +82,10 @@ test('a replica that joins late has every version from there on, bit for bit', (
     for (let i = 0; i < 300; i++) stand.step();
     assert.is(replica.version, 5);
     await replica.reached(305);
-    assert.equal(seen, Array.from({ length: 301 }, (_, i) => 5 + i));
+    assert.equal(
+      seen,
+      Array.from({ length: 301 }, (_, i) => 5 + i),
+    );
     assert.equal([replica.trainerVersion, replica.digest()], [305, stand.digest()]);
     assert.equal(replica.layout.toJSON(), stand.layout.toJSON());
     assert.equal(replica.weights.copy('dense/bias'), stand.published.weights.copy('dense/bias'));
@@ -138,7 +141,10 @@ for (const how of ['end', 'reset'] as const) {
         for (let i = 0; i < 10; i++) stand.step();
         await replica.reached(stand.version());
       }
-      assert.equal(seen, Array.from({ length: 101 }, (_, i) => i));
+      assert.equal(
+        seen,
+        Array.from({ length: 101 }, (_, i) => i),
+      );
       const { resumed, reset, connections, troubles } = replica.counts;
       assert.equal({ resumed, reset, connections, troubles }, { resumed: 5, reset: 0, connections: 6, troubles: 0 });
       assert.is(stand.weightsMade, 1);
@@ -157,7 +163,10 @@ test('a cut in the middle of a frame is a cut like any other', () =>
       while (stand.version() < until) stand.step();
       await replica.reached(until);
     }
-    assert.equal(seen, Array.from({ length: 25 }, (_, i) => i));
+    assert.equal(
+      seen,
+      Array.from({ length: 25 }, (_, i) => i),
+    );
     assert.ok(replica.counts.resumed >= 3);
     assert.is(replica.counts.reset, 0);
     await replica.close();
@@ -205,20 +214,47 @@ test('a trainer that comes back with its history is resumed, one that lost a par
   for (let i = 0; i < 5; i++) first.step();
   await replica.reached(5);
   await first.close();
-  const second = await Stand.start({ port, epoch: 2, epochs: [[1, 0], [2, 5]] }, first);
+  const second = await Stand.start(
+    {
+      port,
+      epoch: 2,
+      epochs: [
+        [1, 1],
+        [2, 6],
+      ],
+    },
+    first,
+  );
   second.step();
   await replica.reached(6);
   assert.equal([replica.epoch, replica.counts.resumed, replica.counts.reset, replica.digest()], [2, 1, 0, second.digests[6]]);
   await second.close();
   const next = firstValueFrom(replica.updates$);
-  const third = await Stand.start({ port, epoch: 3, epochs: [[1, 0], [2, 5], [3, 5]] }, first);
+  const third = await Stand.start(
+    {
+      port,
+      epoch: 3,
+      epochs: [
+        [1, 1],
+        [2, 6],
+        [3, 6],
+      ],
+    },
+    first,
+  );
   assert.equal([(await next).version, replica.epoch, replica.counts.reset], [5, 3, 1], 'version 6 of epoch 2 is gone');
   await replica.close();
   await third.close();
 });
 
 test('a trainer that has been replaced by a newer one is not believed', async () => {
-  const newer = await Stand.start({ epoch: 2, epochs: [[1, 0], [2, 0]] });
+  const newer = await Stand.start({
+    epoch: 2,
+    epochs: [
+      [1, 1],
+      [2, 1],
+    ],
+  });
   const { port } = newer.server;
   const replica = connect(newer.url, quick);
   newer.step();
@@ -262,7 +298,9 @@ test('heartbeats keep a quiet connection, and tell how far the trainer is', () =
   }));
 
 /** A server that says what the test wants; gives the hellos it was told. */
-async function scripted(answer: (hello: Record<string, unknown>, send: (message: object | Uint8Array) => void, close: (code: number) => void) => void) {
+async function scripted(
+  answer: (hello: Record<string, unknown>, send: (message: object | Uint8Array) => void, close: (code: number) => void) => void,
+) {
   const hellos: Record<string, unknown>[] = [];
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
   await once(server, 'listening');
@@ -348,7 +386,10 @@ test('weights that are not the trainer’s are noticed by a heartbeat, and repla
   });
   const replica = connect(url, quick);
   await replica.reached(2);
-  assert.equal(hellos.map(({ resume }) => resume), [undefined, undefined]);
+  assert.equal(
+    hellos.map(({ resume }) => resume),
+    [undefined, undefined],
+  );
   await replica.close();
   await stop();
 });
@@ -368,6 +409,27 @@ test('weights with a wrong digest are not taken; those that are held stay', asyn
   await until(() => replica.counts.applied === 2);
   assert.is(hellos.length, 3);
   for (const [version, digest] of states.slice(1)) assert.equal([version, digest], [0, stand.digests[0]]);
+  await replica.close();
+  await stop();
+});
+
+test('told to start over, it takes weights that are behind its own, and only then', async () => {
+  const { stand, weights, updates } = script();
+  const { url, hellos, stop } = await scripted((hello, send, close) => {
+    const first = hellos.length === 1;
+    send({ ...welcome, reason: first ? null : 'ahead' });
+    send(weights);
+    if (hello.resume !== undefined) return;
+    send(updates[0]);
+    send(weights);
+    send(updates[1]);
+    close(4007);
+  });
+  const replica = connect(url, quick);
+  const seen = watch(replica, stand);
+  await until(() => seen.length === 4);
+  assert.equal(seen, [0, 1, 2, 0]);
+  assert.equal([replica.counts.stale, replica.counts.reset, replica.counts.troubles], [1, 1, 0]);
   await replica.close();
   await stop();
 });
@@ -393,9 +455,15 @@ test('a close code from 4500 on is the end, with its reason, and everybody who w
   const worker = connect(url, { ...quick, role: 'worker' });
   const ends: string[] = [];
   replica.updates$.subscribe({ error: ({ code }) => ends.push(`updates ${code}`) });
-  replica.status$.subscribe({ next: ({ state, reason }) => ends.push(`${state} ${reason ?? ''}`), complete: () => ends.push('no more') });
+  replica.status$.subscribe({
+    next: ({ state, reason }) => ends.push(`${state} ${reason ?? ''}`),
+    complete: () => ends.push('no more'),
+  });
   const pushed = codeOf(worker.push({ gradients: bias }));
-  assert.equal(await Promise.all([codeOf(replica.ready), codeOf(replica.reached(1)), codeOf(replica.closed), pushed]), Array(4).fill('E_FORBIDDEN'));
+  assert.equal(
+    await Promise.all([codeOf(replica.ready), codeOf(replica.reached(1)), codeOf(replica.closed), pushed]),
+    Array(4).fill('E_FORBIDDEN'),
+  );
   assert.equal(ends, ['connecting ', 'closed E_FORBIDDEN: as scripted (close code 4501)', 'no more', 'updates E_FORBIDDEN']);
   assert.is(await codeOf(worker.push({ gradients: bias })), 'E_FORBIDDEN');
   assert.is(hellos.length, 2);
@@ -487,11 +555,17 @@ test('what is pushed before the weights are there is copied, and sent in order',
   withProxy({}, async (stand) => {
     const worker = connect(stand.url, { role: 'worker' });
     assert.match(worker.producer, /^worker-/);
-    const gradients = { 'dense/bias': Float32Array.of(1, 2, 3), 'dense/kernel': { rows: Int32Array.of(1), values: Float32Array.of(1, 1, 1) } };
+    const gradients = {
+      'dense/bias': Float32Array.of(1, 2, 3),
+      'dense/kernel': { rows: Int32Array.of(1), values: Float32Array.of(1, 1, 1) },
+    };
     const acks = [worker.push({ gradients }), worker.push({ gradients })];
     gradients['dense/bias'].fill(Number.NaN);
     gradients['dense/kernel'].rows.fill(99);
-    assert.equal((await Promise.all(acks)).map(({ version }) => version), [1, 2]);
+    assert.equal(
+      (await Promise.all(acks)).map(({ version }) => version),
+      [1, 2],
+    );
     await worker.close();
   }));
 
@@ -557,7 +631,15 @@ test('a batch that may come again later does so by itself, with the same bytes',
   withProxy({ lazy: true }, async (stand) => {
     const worker = connect(stand.url, { role: 'worker' });
     await worker.ready;
-    const busy: Answer = { type: 'nack', sequence: 1, code: 'E_BUSY', retryable: true, retryAfterMs: 5, version: 0, text: 'later' };
+    const busy: Answer = {
+      type: 'nack',
+      sequence: 1,
+      code: 'E_BUSY',
+      retryable: true,
+      retryAfterMs: 5,
+      version: 0,
+      text: 'later',
+    };
     const pushed = worker.push({ gradients: bias });
     const frames: string[] = [];
     for (let i = 0; i < 3; i++) {
@@ -582,9 +664,15 @@ test('what is unanswered when the connection breaks is sent again, the same byte
     const before = stand.arrived.map(({ frame }) => Buffer.from(frame).toString('hex'));
     proxy.cut('reset');
     await until(() => stand.arrived.length === 6);
-    assert.equal(stand.arrived.slice(3).map(({ frame }) => Buffer.from(frame).toString('hex')), before);
+    assert.equal(
+      stand.arrived.slice(3).map(({ frame }) => Buffer.from(frame).toString('hex')),
+      before,
+    );
     stand.work();
-    assert.equal(await Promise.all(pushed), [1, 2, 3].map((version) => ({ version, duplicate: true })));
+    assert.equal(
+      await Promise.all(pushed),
+      [1, 2, 3].map((version) => ({ version, duplicate: true })),
+    );
     assert.is(stand.version(), 3);
     const next = worker.push({ gradients: bias });
     await until(() => stand.arrived.length === 1);
@@ -608,7 +696,10 @@ test('no more than the credit is in flight', () =>
       await new Promise((resolve) => setImmediate(resolve));
       await fetch(`${stand.url}/healthz`);
     }
-    assert.equal((await Promise.all(pushed)).map(({ version }) => version), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    assert.equal(
+      (await Promise.all(pushed)).map(({ version }) => version),
+      [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
+    );
     assert.is(most, 3);
     assert.is(worker.counts.connections, 1);
     await worker.close();
@@ -647,9 +738,9 @@ test('a worker whose name another process took over is told, and ends', () =>
 
 test('addresses come in every form that people write', () => {
   for (const [address, model, expected] of [
-    ['http://127.0.0.1:8080', undefined, 'ws://127.0.0.1:8080/models/default'],
-    ['http://127.0.0.1:8080/', undefined, 'ws://127.0.0.1:8080/models/default'],
-    ['ws://localhost:1', undefined, 'ws://localhost:1/models/default'],
+    ['http://127.0.0.1:8080', undefined, 'ws://127.0.0.1:8080/'],
+    ['http://127.0.0.1:8080/', undefined, 'ws://127.0.0.1:8080/'],
+    ['ws://localhost:1', undefined, 'ws://localhost:1/'],
     ['wss://example.com', 'm', 'wss://example.com/models/m'],
     ['https://example.com/models/m', undefined, 'wss://example.com/models/m'],
     ['http://h/models/m/', 'm', 'ws://h/models/m'],
@@ -668,7 +759,11 @@ test('addresses come in every form that people write', () => {
     ['http://h/models/%ZZ', 'b'],
     [''],
   ] as [string, string?][]) {
-    assert.throws(() => socketAddress(address, model), (error: GradwireError) => error.code === 'E_CONFIG' && !error.message.includes('secret'), address);
+    assert.throws(
+      () => socketAddress(address, model),
+      (error: GradwireError) => error.code === 'E_CONFIG' && !error.message.includes('secret'),
+      address,
+    );
   }
 });
 
@@ -684,13 +779,20 @@ test('options that are wrong are refused with a hint', () => {
     [{ silenceMs: 0 }, 'silenceMs must be'],
     [{ readyTimeoutMs: Number.NaN }, 'readyTimeoutMs must be'],
   ] as [ReplicaOptions, string][]) {
-    assert.throws(() => connect('http://127.0.0.1:1', options), (error: GradwireError) => error.code === 'E_CONFIG' && error.message.includes(says), says);
+    assert.throws(
+      () => connect('http://127.0.0.1:1', options),
+      (error: GradwireError) => error.code === 'E_CONFIG' && error.message.includes(says),
+      says,
+    );
   }
 });
 
 test('waiting times are random, double with each failure up to their limit, and begin anew', () => {
   const backoff = new Backoff({ minMs: 200, maxMs: 30_000, random: () => 0.5 });
-  assert.equal(Array.from({ length: 10 }, () => backoff.next()), [100, 200, 400, 800, 1600, 3200, 6400, 12_800, 15_000, 15_000]);
+  assert.equal(
+    Array.from({ length: 10 }, () => backoff.next()),
+    [100, 200, 400, 800, 1600, 3200, 6400, 12_800, 15_000, 15_000],
+  );
   backoff.reset();
   assert.is(backoff.next(), 100);
 });
@@ -701,7 +803,8 @@ test('what ends a connection becomes an error with a code', () => {
   assert.is(errorOfClose(4599, 'E_MADE_UP: x').code, 'E_PROTOCOL');
   assert.is(errorOfRefusal('Unexpected server response: 404', 'ws://h')?.code, 'E_NOT_FOUND');
   assert.is(errorOfRefusal('Unexpected server response: 403', 'ws://h')?.code, 'E_FORBIDDEN');
-  for (const status of [200, 408, 429, 500, 503]) assert.is(errorOfRefusal(`Unexpected server response: ${status}`, 'ws://h'), undefined);
+  for (const status of [200, 408, 429, 500, 503])
+    assert.is(errorOfRefusal(`Unexpected server response: ${status}`, 'ws://h'), undefined);
   assert.is(errorOfRefusal('connect ECONNREFUSED', 'ws://h'), undefined);
 });
 

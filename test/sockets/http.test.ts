@@ -4,8 +4,8 @@ import { type IncomingHttpHeaders, request } from 'node:http';
 import { connect } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { segmentsOf } from '../../streams/sockets/server/http.ts';
 import { serve } from '../../streams/sockets/index.ts';
+import { segmentsOf } from '../../streams/sockets/server/http.ts';
 import { readFrame, writeFrame } from './raw.ts';
 import { Stand, type StandOptions } from './stand.ts';
 
@@ -53,7 +53,8 @@ test('GET / is a page of plain text that names the addresses', () =>
   withStand({}, async (_, port) => {
     const { status, headers, bytes } = await ask(port, '/');
     assert.equal([status, headers['content-type']], [200, 'text/plain; charset=utf-8']);
-    for (const name of ['/healthz', '/readyz', '/models/default', '/weights.safetensors', '/gradients']) assert.match(bytes.toString(), name);
+    for (const name of ['/healthz', '/readyz', '/models/default', '/weights.safetensors', '/gradients'])
+      assert.match(bytes.toString(), name);
   }));
 
 test('GET /healthz says that the process answers, GET /readyz whether it takes batches', async () => {
@@ -90,11 +91,10 @@ test('GET …/weights.safetensors is the published weights, with an ETag of run,
     const path = '/models/default/weights.safetensors';
     const { status, headers, bytes } = await ask(port, path);
     assert.is(status, 200);
-    assert.equal([headers['content-type'], headers['content-length'], headers.etag], [
-      'application/octet-stream',
-      String(bytes.byteLength),
-      '"run-1-1-1"',
-    ]);
+    assert.equal(
+      [headers['content-type'], headers['content-length'], headers.etag],
+      ['application/octet-stream', String(bytes.byteLength), '"run-1-1-1"'],
+    );
     const { metadata, tensors } = readFrame(bytes);
     assert.equal([metadata.version, metadata.digest], ['1', stand.digests[1]]);
     assert.is(tensors.get('scale')?.bytes.readFloatLE(), stand.published.weights.get('scale')[0]);
@@ -177,16 +177,42 @@ test('a batch that is not answered in time is 503 E_TIMEOUT, which says that it 
 test('a body that is too large is 413, whether it says so or not, and its sender gets to read that', () =>
   withStand({}, async (stand, port) => {
     const large = Buffer.alloc(3 << 20);
-    for (const headers of [{ 'Content-Length': String(large.byteLength) }, { 'Transfer-Encoding': 'chunked' }]) {
+    const declared: Record<string, string>[] = [
+      { 'Content-Length': String(large.byteLength) },
+      { 'Transfer-Encoding': 'chunked' },
+    ];
+    for (const headers of declared) {
       const got = await ask(port, '/models/default/gradients', { method: 'POST', headers, body: large });
       assert.equal([got.status, got.json.code], [413, 'E_TOO_LARGE']);
     }
-    const asking = request({ port, method: 'POST', path: '/models/default/gradients', headers: { 'Content-Length': '9000000', Expect: '100-continue' } });
+    const asking = request({
+      port,
+      method: 'POST',
+      path: '/models/default/gradients',
+      headers: { 'Content-Length': '9000000', Expect: '100-continue' },
+    });
     asking.flushHeaders();
     const [response] = await once(asking, 'response');
     assert.is(response.statusCode, 413, 'before a byte of the body is asked for');
     asking.destroy();
     assert.is(stand.version(), 1);
+  }));
+
+test('a sender that reads only after it has sent everything still gets its refusal', () =>
+  withStand({}, async (_, port) => {
+    const body = Buffer.alloc(32 << 20);
+    for (const path of ['/models/default/gradients', '/nothing']) {
+      const socket = connect(port, '127.0.0.1');
+      const failed: unknown[] = [];
+      socket.on('error', (error) => failed.push(error));
+      socket.write(`POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.byteLength}\r\n\r\n`);
+      await new Promise((resolve) => socket.write(body, resolve));
+      let got = '';
+      socket.on('data', (chunk) => (got += chunk));
+      await once(socket, 'close');
+      assert.match(got, path === '/nothing' ? /^HTTP\/1\.1 404 / : /^HTTP\/1\.1 413 /);
+      assert.equal(failed, []);
+    }
   }));
 
 test('who waits for 100 Continue is told to go on', () =>
@@ -204,7 +230,11 @@ test('who waits for 100 Continue is told to go on', () =>
 
 test('a body in an encoding is 415', () =>
   withStand({}, async (_, port) => {
-    const got = await ask(port, '/models/default/gradients', { method: 'POST', body: batch(1), headers: { 'Content-Encoding': 'gzip' } });
+    const got = await ask(port, '/models/default/gradients', {
+      method: 'POST',
+      body: batch(1),
+      headers: { 'Content-Encoding': 'gzip' },
+    });
     assert.equal([got.status, got.json.code], [415, 'E_PROTOCOL']);
   }));
 
@@ -228,7 +258,10 @@ for (const [method, path, status, allow] of [
   test(`${method} ${path} is ${status}, as JSON with a code`, () =>
     withStand({}, async (_, port) => {
       const got = await ask(port, path, { method, body: method === 'POST' ? batch(1) : undefined });
-      assert.equal([got.status, got.json.code, got.headers.allow], [status, status === 404 ? 'E_NOT_FOUND' : 'E_PROTOCOL', allow]);
+      assert.equal(
+        [got.status, got.json.code, got.headers.allow],
+        [status, status === 404 ? 'E_NOT_FOUND' : 'E_PROTOCOL', allow],
+      );
       assert.is(typeof got.json.text, 'string');
     }));
 }
@@ -243,7 +276,13 @@ for (const [what, headers] of [
 ] as const) {
   test(`${what} is refused everywhere, with 403`, () =>
     withStand({}, async (stand, port) => {
-      for (const path of ['/', '/healthz', '/models/default', '/models/default/weights.safetensors', '/models/default/gradients']) {
+      for (const path of [
+        '/',
+        '/healthz',
+        '/models/default',
+        '/models/default/weights.safetensors',
+        '/models/default/gradients',
+      ]) {
         const method = path.endsWith('gradients') ? 'POST' : 'GET';
         const got = await ask(port, path, { headers, method, body: method === 'POST' ? batch(1) : undefined });
         assert.equal([got.status, got.json.code], [403, 'E_FORBIDDEN'], path);
@@ -254,7 +293,14 @@ for (const [what, headers] of [
 
 test('control: names of this machine, and the page of this very server, are not', () =>
   withStand({}, async (_, port) => {
-    for (const host of ['localhost', `localhost:${port}`, `127.0.0.1:${port}`, '127.1.2.3:1', `[::1]:${port}`, `LOCALHOST:${port}`]) {
+    for (const host of [
+      'localhost',
+      `localhost:${port}`,
+      `127.0.0.1:${port}`,
+      '127.1.2.3:1',
+      `[::1]:${port}`,
+      `LOCALHOST:${port}`,
+    ]) {
       assert.is((await ask(port, '/healthz', { headers: { Host: host } })).status, 200, host);
       assert.is((await ask(port, '/healthz', { headers: { Host: host, Origin: `http://${host}` } })).status, 200, host);
     }
@@ -277,7 +323,10 @@ test('what is no HTTP is 400, headers of more than 8 KiB are 431, a missing Host
     assert.match(await sendRaw(port, `GET / HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(9000)}\r\n\r\n`), /^HTTP\/1\.1 431 /);
     assert.match(await sendRaw(port, 'GET / HTTP/1.1\r\nConnection: close\r\n\r\n'), /^HTTP\/1\.1 400 /);
     assert.match(await sendRaw(port, 'GET / HTTP/1.0\r\n\r\n'), /^HTTP\/1\.1 403 /);
-    assert.match(await sendRaw(port, 'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n'), /^HTTP\/1\.1 404 /);
+    assert.match(
+      await sendRaw(port, 'GET /x HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n'),
+      /^HTTP\/1\.1 404 /,
+    );
     assert.match(
       await sendRaw(port, 'GET /models/default HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n'),
       /^HTTP\/1\.1 400 /,
@@ -308,7 +357,10 @@ test('a close ends connections that are kept alive', async () => {
 test('a path is cut into decoded parts', () => {
   assert.equal(segmentsOf('/models/a%2Fb/x?y=/z'), ['models', 'a/b', 'x']);
   assert.equal(segmentsOf('/'), ['']);
-  assert.equal([segmentsOf('*'), segmentsOf('http://x/'), segmentsOf(undefined), segmentsOf('/%')], [undefined, undefined, undefined, undefined]);
+  assert.equal(
+    [segmentsOf('*'), segmentsOf('http://x/'), segmentsOf(undefined), segmentsOf('/%')],
+    [undefined, undefined, undefined, undefined],
+  );
 });
 
 test.run();

@@ -30,14 +30,18 @@ test('a hello comes back as it was written', () => {
 test('a hello needs a type and a role; the rest may be missing or null', () => {
   const least = { role: 'replica', mode: 'every', producer: undefined, producerEpoch: undefined, resume: undefined };
   assert.equal(readHello('{"type":"hello","role":"replica"}'), least);
-  const nulls = '{"type":"hello","role":"replica","token":null,"producer":null,"producerEpoch":null,"resume":null,"mode":null,"new":1}';
+  const nulls =
+    '{"type":"hello","role":"replica","token":null,"producer":null,"producerEpoch":null,"resume":null,"mode":null,"new":1}';
   assert.equal(readHello(nulls), least);
-  assert.equal(readHello('{"type":"hello","role":"replica","token":"secret","resume":{"run":"r","epoch":0,"version":0}}').resume, {
-    run: 'r',
-    epoch: 0,
-    version: 0,
-    digest: undefined,
-  });
+  assert.equal(
+    readHello('{"type":"hello","role":"replica","token":"secret","resume":{"run":"r","epoch":0,"version":0}}').resume,
+    {
+      run: 'r',
+      epoch: 0,
+      version: 0,
+      digest: undefined,
+    },
+  );
 });
 
 for (const [what, text] of [
@@ -62,24 +66,31 @@ for (const [what, text] of [
   ['resumes without an epoch', '{"type":"hello","role":"replica","resume":{"run":"r","version":1,"digest":"00"}}'],
   ['resumes from half a version', '{"type":"hello","role":"replica","resume":{"run":"r","epoch":1,"version":1.5,"digest":"00"}}'],
 ] as const) {
-  test(`a hello that ${what} is refused`, () => assert.is(codeOf(() => readHello(text)), 'E_PROTOCOL'));
+  test(`a hello that ${what} is refused`, () =>
+    assert.is(
+      codeOf(() => readHello(text)),
+      'E_PROTOCOL',
+    ));
 }
 
 test('keys of Object itself mean nothing in a hello', () => {
   const hello = readHello('{"type":"hello","role":"replica","__proto__":{"producer":"x"},"constructor":1,"toString":2}');
   assert.is(hello.producer, undefined);
   assert.is(({} as Record<string, unknown>).producer, undefined);
-  assert.is(codeOf(() => readHello('{"__proto__":{"type":"hello","role":"replica"}}')), 'E_PROTOCOL');
+  assert.is(
+    codeOf(() => readHello('{"__proto__":{"type":"hello","role":"replica"}}')),
+    'E_PROTOCOL',
+  );
 });
 
-/** A history of three epochs: 1 from 0, 2 from 40, 4 from 60; at version 100, with updates from 80 on. */
+/** A history of three epochs: 1 made 1 to 40, 2 made 41 to 60, 4 made the rest; at version 100, with updates from 81 on. */
 function known(over: Partial<Known> = {}): Known {
   return {
     run: 'r',
     epochs: [
-      [1, 0],
-      [2, 40],
-      [4, 60],
+      [1, 1],
+      [2, 41],
+      [4, 61],
     ],
     version: 100,
     digestAt: () => undefined,
@@ -131,14 +142,23 @@ test('messages of the server are read field by field', () => {
 
 test('a kind of message that is new is none of our business, a broken one is an error', () => {
   assert.is(readServerMessage('{"type":"news"}'), undefined);
-  for (const text of ['', 'x', '[]', '{"type":"ack"}', '{"type":"welcome"}', '{"type":"heartbeat","epoch":"1"}', `"${'x'.repeat(9 << 20)}"`]) {
+  for (const text of [
+    '',
+    'x',
+    '[]',
+    '{"type":"ack"}',
+    '{"type":"welcome"}',
+    '{"type":"heartbeat","epoch":"1"}',
+    `"${'x'.repeat(9 << 20)}"`,
+  ]) {
     assert.is(
       codeOf(() => readServerMessage(text)),
       'E_PROTOCOL',
       text.slice(0, 40),
     );
   }
-  const other = '{"type":"welcome","run":"r","epoch":1,"version":1,"layout":{},"encoding":"f16","credit":{"batches":1,"bytes":1},"resumed":false}';
+  const other =
+    '{"type":"welcome","run":"r","epoch":1,"version":1,"layout":{},"encoding":"f16","credit":{"batches":1,"bytes":1},"resumed":false}';
   assert.is(
     codeOf(() => readServerMessage(other)),
     'E_PROTOCOL',

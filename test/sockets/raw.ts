@@ -21,7 +21,11 @@ export interface Handshake {
 }
 
 /** Sends the request for an upgrade; `headers` replace or add (undefined removes). */
-export async function dial(port: number, path = '/models/default', headers: Record<string, string | undefined> = {}): Promise<Handshake> {
+export async function dial(
+  port: number,
+  path = '/models/default',
+  headers: Record<string, string | undefined> = {},
+): Promise<Handshake> {
   const socket = connect(port, '127.0.0.1');
   socket.on('error', () => undefined);
   const all: Record<string, string | undefined> = {
@@ -66,15 +70,20 @@ export class RawClient {
   pings = 0;
   readonly #queue: Message[] = [];
   readonly #waiting: ((message: Message) => void)[] = [];
+  #chunks: Buffer[] = [];
   #bytes: Buffer;
+  #arrived = 0;
+  #needed = 2;
   #closed = false;
 
   constructor(socket: Socket, rest: Buffer) {
     this.socket = socket;
     this.#bytes = rest;
+    this.#arrived = rest.byteLength;
     socket.on('data', (chunk: Buffer) => {
-      this.#bytes = Buffer.concat([this.#bytes, chunk]);
-      this.#parse();
+      this.#chunks.push(chunk);
+      this.#arrived += chunk.byteLength;
+      if (this.#arrived >= this.#needed) this.#parse();
     });
     socket.on('close', () => this.#emit({ kind: 'close', code: 1006, reason: 'the connection broke' }));
     this.#parse();
@@ -122,11 +131,16 @@ export class RawClient {
   send(opcode: number, payload: Buffer, last = true): void {
     const { byteLength } = payload;
     const mask = randomBytes(4);
-    const length = byteLength < 126 ? [0x80 | byteLength] : byteLength < 65536 ? [0xfe, byteLength >> 8, byteLength & 255] : undefined;
+    const length =
+      byteLength < 126 ? [0x80 | byteLength] : byteLength < 65536 ? [0xfe, byteLength >> 8, byteLength & 255] : undefined;
     const long = Buffer.alloc(9);
     long[0] = 0xff;
     long.writeBigUInt64BE(BigInt(byteLength), 1);
-    const head = Buffer.concat([Buffer.from([(last ? 0x80 : 0) | opcode]), length === undefined ? long : Buffer.from(length), mask]);
+    const head = Buffer.concat([
+      Buffer.from([(last ? 0x80 : 0) | opcode]),
+      length === undefined ? long : Buffer.from(length),
+      mask,
+    ]);
     this.socket.write(Buffer.concat([head, payload.map((byte, i) => byte ^ mask[i & 3])]));
   }
 
@@ -135,24 +149,34 @@ export class RawClient {
   }
 
   #parse(): void {
-    for (;;) {
-      if (this.#bytes.byteLength < 2) return;
-      const short = this.#bytes[1] & 127;
-      const head = short < 126 ? 2 : short === 126 ? 4 : 10;
-      if (this.#bytes.byteLength < head) return;
-      const length = short < 126 ? short : short === 126 ? this.#bytes.readUInt16BE(2) : Number(this.#bytes.readBigUInt64BE(2));
-      if (this.#bytes.byteLength < head + length) return;
-      const opcode = this.#bytes[0] & 15;
-      const payload = Buffer.from(this.#bytes.subarray(head, head + length));
-      this.#bytes = this.#bytes.subarray(head + length);
-      if (opcode === 1) this.#emit({ kind: 'text', value: JSON.parse(payload.toString()) });
-      else if (opcode === 2) this.#emit({ kind: 'binary', bytes: payload });
-      else if (opcode === 8) this.#emit({ kind: 'close', code: payload.readUInt16BE(0), reason: payload.subarray(2).toString() });
-      else if (opcode === 9) {
-        this.pings += 1;
-        if (this.answersPings) this.send(10, payload);
-      }
+    this.#bytes = Buffer.concat([this.#bytes, ...this.#chunks]);
+    this.#chunks = [];
+    while (this.#parseOne());
+    this.#arrived = this.#bytes.byteLength;
+  }
+
+  /** Takes one frame off the bytes; false where there is none that is whole. */
+  #parseOne(): boolean {
+    this.#needed = 2;
+    if (this.#bytes.byteLength < 2) return false;
+    const short = this.#bytes[1] & 127;
+    const head = short < 126 ? 2 : short === 126 ? 4 : 10;
+    this.#needed = head;
+    if (this.#bytes.byteLength < head) return false;
+    const length = short < 126 ? short : short === 126 ? this.#bytes.readUInt16BE(2) : Number(this.#bytes.readBigUInt64BE(2));
+    this.#needed = head + length;
+    if (this.#bytes.byteLength < this.#needed) return false;
+    const opcode = this.#bytes[0] & 15;
+    const payload = Buffer.from(this.#bytes.subarray(head, head + length));
+    this.#bytes = this.#bytes.subarray(head + length);
+    if (opcode === 1) this.#emit({ kind: 'text', value: JSON.parse(payload.toString()) });
+    else if (opcode === 2) this.#emit({ kind: 'binary', bytes: payload });
+    else if (opcode === 8) this.#emit({ kind: 'close', code: payload.readUInt16BE(0), reason: payload.subarray(2).toString() });
+    else if (opcode === 9) {
+      this.pings += 1;
+      if (this.answersPings) this.send(10, payload);
     }
+    return true;
   }
 
   #emit(message: Message): void {
@@ -173,19 +197,32 @@ interface Entry {
 type Header = { readonly __metadata__: Record<string, string> } & Readonly<Record<string, unknown>>;
 
 /** A safetensors buffer read as the format's README says: length, JSON, bytes. */
-export function readFrame(frame: Uint8Array): { metadata: Record<string, string>; tensors: Map<string, { dtype: string; shape: number[]; bytes: Buffer }> } {
+export function readFrame(frame: Uint8Array): {
+  metadata: Record<string, string>;
+  tensors: Map<string, { dtype: string; shape: number[]; bytes: Buffer }>;
+} {
   const buffer = Buffer.from(frame);
   const length = Number(buffer.readBigUInt64LE(0));
   const { __metadata__: metadata, ...entries } = JSON.parse(buffer.subarray(8, 8 + length).toString()) as Header;
   const tensors = new Map<string, { dtype: string; shape: number[]; bytes: Buffer }>();
-  for (const [name, { dtype, shape, data_offsets: [begin, end] }] of Object.entries(entries) as [string, Entry][]) {
+  for (const [
+    name,
+    {
+      dtype,
+      shape,
+      data_offsets: [begin, end],
+    },
+  ] of Object.entries(entries) as [string, Entry][]) {
     tensors.set(name, { dtype, shape, bytes: buffer.subarray(8 + length + begin, 8 + length + end) });
   }
   return { metadata, tensors };
 }
 
 /** A safetensors buffer of float32 tensors, written by hand. */
-export function writeFrame(metadata: Record<string, string>, tensors: Record<string, { shape: number[]; values: number[] }>): Buffer {
+export function writeFrame(
+  metadata: Record<string, string>,
+  tensors: Record<string, { shape: number[]; values: number[] }>,
+): Buffer {
   let at = 0;
   const entries: Record<string, unknown> = { __metadata__: metadata };
   for (const [name, { shape, values }] of Object.entries(tensors)) {

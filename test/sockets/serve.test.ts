@@ -5,8 +5,8 @@ import { Subject } from 'rxjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { GradwireError } from '../../src/errors.ts';
-import { largestFrame, serveOptionsOf } from '../../streams/sockets/server/serve-options.ts';
 import { type ServeOptions, serve } from '../../streams/sockets/index.ts';
+import { largestFrame, serveOptionsOf } from '../../streams/sockets/server/serve-options.ts';
 import { sameBits } from '../support/bits.ts';
 import { dial, type Fields, join, type RawClient, readFrame, writeFrame } from './raw.ts';
 import { Stand, type StandOptions, small } from './stand.ts';
@@ -23,7 +23,15 @@ async function withStand(options: StandOptions, body: (stand: Stand) => Promise<
 
 /** A gradients frame for the bias, by hand. */
 function batch(sequence: number, over: Record<string, string> = {}, values = [1, 2, 3]): Buffer {
-  const metadata = { gradwire: '1', kind: 'gradients', producer: 'w1', producerEpoch: '1', sequence: String(sequence), base: '0', ...over };
+  const metadata = {
+    gradwire: '1',
+    kind: 'gradients',
+    producer: 'w1',
+    producerEpoch: '1',
+    sequence: String(sequence),
+    base: '0',
+    ...over,
+  };
   return writeFrame(metadata, { 'dense/bias': { shape: [3], values } });
 }
 
@@ -67,7 +75,10 @@ test('a replica that joins is welcomed, gets the weights, and then every update'
     assert.equal([...weights.tensors.keys()], ['dense/kernel', 'dense/bias', 'scale']);
     stand.step();
     const update = readFrame(await client.nextBinary());
-    assert.equal([update.metadata.kind, update.metadata.from, update.metadata.version, update.metadata.encoding], ['update', '2', '3', 'f32']);
+    assert.equal(
+      [update.metadata.kind, update.metadata.from, update.metadata.version, update.metadata.encoding],
+      ['update', '2', '3', 'f32'],
+    );
     client.end();
   }));
 
@@ -77,7 +88,8 @@ test('a replica written from the format alone holds the bits of the trainer', ()
     const { client } = await join(stand.server.port, { role: 'replica' });
     const held = new Map<string, Float32Array>();
     for (let i = 0; i < 20; i++) {
-      if (i > 0) stand.step(i % 3 === 0 ? { 'dense/kernel': { rows: Int32Array.of(2), values: Float32Array.of(1, -1, i) } } : undefined);
+      if (i > 0)
+        stand.step(i % 3 === 0 ? { 'dense/kernel': { rows: Int32Array.of(2), values: Float32Array.of(1, -1, i) } } : undefined);
       const { tensors } = readFrame(await client.nextBinary());
       for (const [name, { bytes }] of tensors) {
         const floats = new Float32Array(Uint8Array.from(bytes).buffer);
@@ -107,6 +119,16 @@ test('a worker gets the update of its batch before the ack, and the first ack ag
     client.binary(batch(3));
     assert.equal(await client.nextText(), { type: 'ack', sequence: 3, version: 3, duplicate: true });
     assert.is(stand.digest(), digest);
+    client.end();
+  }));
+
+test('what is published in one turn pushes nothing out of a small backlog before it was offered to those who keep up', () =>
+  withStand({ backlogFrames: 8 }, async (stand) => {
+    const { client } = await join(stand.server.port, { role: 'replica' });
+    await client.nextBinary();
+    for (let i = 0; i < 100; i++) stand.step();
+    for (let i = 1; i <= 100; i++) assert.is(readFrame(await client.nextBinary()).metadata.version, String(i));
+    assert.is(stand.weightsMade, 1);
     client.end();
   }));
 
@@ -247,8 +269,8 @@ test('a client resumes across a restart of the trainer, where the epochs say tha
   for (let i = 0; i < 5; i++) first.step();
   await first.close();
   const epochs = [
-    [1, 0],
-    [2, 5],
+    [1, 1],
+    [2, 6],
   ] as const;
   const second = await Stand.start({ epoch: 2, epochs }, first);
   const place = { run: 'run-1', epoch: 1, version: 5, digest: first.digests[5] };
@@ -277,8 +299,15 @@ test('those who join at the same version share one weights frame', () =>
     for (const each of [...joined, { client }]) each.client.end();
   }));
 
+// the start of a masked text message of 100,000 bytes, and 10,000 of them
+const unfinished = Buffer.concat([Buffer.from([0x81, 0xff, 0, 0, 0, 0, 0, 1, 0x86, 0xa0]), Buffer.alloc(10_004)]);
+
 /** What a connection ends with after that. */
-async function endOf(options: StandOptions, act: (client: RawClient, stand: Stand) => void, hello?: object): Promise<{ code: number; reason: string }> {
+async function endOf(
+  options: StandOptions,
+  act: (client: RawClient, stand: Stand) => void,
+  hello?: object,
+): Promise<{ code: number; reason: string }> {
   let end = { code: 0, reason: '' };
   await withStand(options, async (stand) => {
     const { client } = await dial(stand.server.port);
@@ -298,8 +327,14 @@ for (const [what, code, says, act] of [
   ['a hello that is binary', 4500, /^E_PROTOCOL/, (client) => client.binary(Buffer.from('{"type":"hello","role":"replica"}'))],
   ['a hello that is no JSON', 4500, /^E_PROTOCOL/, (client) => client.text('hello')],
   ['a hello with another role', 4500, /"role"/, (client) => client.text({ type: 'hello', role: 'admin' })],
-  ['a hello of 5,000 bytes', 4504, /^E_TOO_LARGE/, (client) => client.text({ type: 'hello', role: 'replica', token: 'x'.repeat(5000) })],
+  [
+    'a hello of 5,000 bytes',
+    4504,
+    /^E_TOO_LARGE/,
+    (client) => client.text({ type: 'hello', role: 'replica', token: 'x'.repeat(5000) }),
+  ],
   ['a hello that claims to be large', 4504, /4096/, (client) => client.send(1, Buffer.alloc(300_000, 0x20))],
+  ['a hello that claims to be large and does not come to its end', 4504, /4096/, (client) => client.socket.write(unfinished)],
   ['no hello', 4503, /^E_TIMEOUT/, () => undefined],
   ['pings in place of a hello', 4503, /^E_TIMEOUT/, (client) => client.send(9, Buffer.alloc(0))],
 ] as [string, number, RegExp, (client: RawClient) => void][]) {
@@ -342,9 +377,16 @@ test('the answer to a subprotocol is fixed, and another version of the protocol 
 
 test('compression is never agreed on', () =>
   withStand({}, async ({ server }) => {
-    const { head, client } = await dial(server.port, undefined, { 'Sec-WebSocket-Extensions': 'permessage-deflate; client_max_window_bits' });
+    const { head, client } = await dial(server.port, undefined, {
+      'Sec-WebSocket-Extensions': 'permessage-deflate; client_max_window_bits',
+    });
     assert.not.match(head, /extensions/i);
     client.end();
+  }));
+
+test('the bare address gets a WebSocket: the server has one model', () =>
+  withStand({}, async ({ server }) => {
+    assert.is((await dial(server.port, '/', {})).status, 101);
   }));
 
 for (const [what, status, code, path, headers] of [
@@ -354,7 +396,9 @@ for (const [what, status, code, path, headers] of [
   ['a name that was rebound to this machine', 403, 'E_FORBIDDEN', '/models/default', { Host: 'evil.example' }],
   ['a name that begins like this machine', 403, 'E_FORBIDDEN', '/models/default', { Host: '127.0.0.1.evil.example:80' }],
   ['another model', 404, 'E_NOT_FOUND', '/models/other', {}],
-  ['another path', 404, 'E_NOT_FOUND', '/', {}],
+  ['another path', 404, 'E_NOT_FOUND', '/default', {}],
+  ['half a path', 404, 'E_NOT_FOUND', '/models', {}],
+  ['a longer path', 404, 'E_NOT_FOUND', '/models/default/updates', {}],
   ['a path that is badly escaped', 404, 'E_NOT_FOUND', '/models/%E0%A4%A', {}],
 ] as const) {
   test(`${what} gets no WebSocket: ${status}`, () =>
@@ -370,6 +414,13 @@ test('a page that this very server has served gets one', () =>
     const host = `localhost:${server.port}`;
     const { status, client } = await dial(server.port, undefined, { Host: host, Origin: `http://${host}` });
     assert.is(status, 101);
+    client.end();
+  }));
+
+test('the bare address means the one model that the server has', () =>
+  withStand({ name: 'another' }, async ({ server }) => {
+    const { client } = await join(server.port, { role: 'replica' }, '/');
+    assert.is(readFrame(await client.nextBinary()).metadata.model, 'another');
     client.end();
   }));
 
@@ -485,7 +536,7 @@ test('while too many bytes wait for answers no worker is read, and then they are
     for (let i = 0; i < 5; i++) await fetch(`${stand.url}/healthz`);
     assert.is(stand.arrived.length, 2, 'these are not read');
     const posted = await fetch(`${stand.url}/models/default/gradients`, { method: 'POST', body: batch(1) });
-    assert.equal([posted.status, (await posted.json()).code], [429, 'E_BUSY']);
+    assert.equal([posted.status, ((await posted.json()) as Fields).code], [429, 'E_BUSY']);
     stand.work();
     await until(() => stand.arrived.length === 2);
     stand.work();
@@ -571,7 +622,8 @@ test('a port that is taken, and a host that is not this machine, are refused wit
   assert.is.not(server.port, port);
   await server.close();
   busy.close();
-  for (const host of ['0.0.0.0', '::', '192.168.0.1', 'example.com', '']) assert.match(await failure({ host }), /^E_CONFIG: host/);
+  for (const host of ['0.0.0.0', '::', '192.168.0.1', 'example.com', ''])
+    assert.match(await failure({ host }), /^E_CONFIG: host/);
   assert.match(await failure({ port: 70_000 }), /^E_CONFIG: port/);
   assert.match(await failure({ creditBatches: 0 }), /^E_CONFIG: creditBatches/);
   assert.match(await failure({ backlogBytes: Number.NaN }), /^E_CONFIG: backlogBytes/);
@@ -591,7 +643,9 @@ test('a broadcast is a tap: what comes goes on, and errors and ends pass', async
   const stand = await Stand.start();
   const source = new Subject<never>();
   const seen: string[] = [];
-  source.pipe(stand.server.broadcast()).subscribe({ error: (error) => seen.push(String(error)), complete: () => seen.push('complete') });
+  source
+    .pipe(stand.server.broadcast())
+    .subscribe({ error: (error) => seen.push(String(error)), complete: () => seen.push('complete') });
   source.complete();
   const failing = new Subject<never>();
   failing.pipe(stand.server.broadcast()).subscribe({ error: (error) => seen.push(String(error)) });

@@ -12,7 +12,7 @@ import { Producers } from '../../src/producers.ts';
 import { Published } from '../../src/published.ts';
 import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
 import type { Arrival, Publication } from '../../streams/operators/flow.ts';
-import { type Epochs, type Served, type Server, type ServeOptions, serve } from '../../streams/sockets/index.ts';
+import { type Epochs, type Served, type ServeOptions, type Server, serve } from '../../streams/sockets/index.ts';
 
 /** The model of most tests. */
 export const small: Layout = layout({ 'dense/kernel': [4, 3], 'dense/bias': [3], scale: [] });
@@ -47,12 +47,15 @@ export class Stand implements Served {
   server!: Server;
   #version: number;
 
-  constructor({ layout: model = small, name = 'default', run = 'run-1', epoch = 1, epochs, lazy = false }: StandOptions = {}, from?: Stand) {
+  constructor(
+    { layout: model = small, name = 'default', run = 'run-1', epoch = 1, epochs, lazy = false }: StandOptions = {},
+    from?: Stand,
+  ) {
     this.model = name;
     this.layout = model;
     this.run = run;
     this.epoch = epoch;
-    this.epochs = epochs ?? [[epoch, from?.version() ?? 0]];
+    this.epochs = epochs ?? [[epoch, (from?.version() ?? 0) + 1]];
     this.lazy = lazy;
     this.optimizer = new RMSprop(model, { lr: 0.01 });
     if (from !== undefined) this.optimizer.restore(from.optimizer.state());
@@ -120,7 +123,10 @@ export class Stand implements Served {
       const { header, gradients } = decodeGradients(frame, this.layout);
       const payload = digestOf(frame);
       const known = this.producers.find(header, payload);
-      if (known !== undefined) return answer({ type: 'ack', sequence: header.sequence, version: known, duplicate: true });
+      if (known !== undefined) {
+        answer({ type: 'ack', sequence: header.sequence, version: known, duplicate: true });
+        return;
+      }
       if (header.base > this.#version) throw new GradwireError('E_FUTURE', `base ${header.base} is ahead of ${this.#version}`);
       const version = this.step(gradients);
       this.producers.note(header, payload, version);
@@ -134,7 +140,10 @@ export class Stand implements Served {
 
   /** One version further, by gradients that are given or made up. */
   step(given: Gradients | GradientRecord = this.made()): number {
-    const gradients = checkGradients(this.layout, 'layout' in given ? (given as Gradients).toRecord() : (given as GradientRecord));
+    const gradients = checkGradients(
+      this.layout,
+      'layout' in given ? (given as Gradients).toRecord() : (given as GradientRecord),
+    );
     const from = this.#version;
     const { version, learningRate } = this.optimizer.step(gradients);
     const forms = this.published.take(gradients, this.optimizer.parameters);

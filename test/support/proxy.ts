@@ -12,7 +12,7 @@ interface Pair {
 }
 
 /** Stands between a client and a port of this machine. Whoever starts it closes it. */
-export class Proxy {
+export class ChaosProxy {
   /** Connections made so far. */
   accepted = 0;
   /** Delay of every chunk, in milliseconds. */
@@ -31,8 +31,8 @@ export class Proxy {
   }
 
   /** Starts a proxy in front of `port`, on a free port of its own. */
-  static async start(port: number): Promise<Proxy> {
-    const proxy = new Proxy(port);
+  static async start(port: number): Promise<ChaosProxy> {
+    const proxy = new ChaosProxy(port);
     proxy.#server.listen(0, '127.0.0.1');
     await once(proxy.#server, 'listening');
     return proxy;

@@ -20,7 +20,7 @@ export function followCommand(): Command {
   return new Command('follow')
     .description('hold the live weights of a trainer, and print where they stand')
     .argument('<url>', 'the trainer, as its `serve` printed it')
-    .option('--model <name>', 'which model (default: the one in the URL, or "default")')
+    .option('--model <name>', 'which model (default: the one in the URL, or the only one)')
     .option('--out <file>', 'write the weights to this safetensors file: every interval in which they changed, and at the end')
     .option('--interval <seconds>', 'seconds between lines and between writes', number, 2)
     .option('--until <version>', 'end once this version has arrived', integer(0))

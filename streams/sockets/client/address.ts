@@ -1,9 +1,9 @@
 // The address of a trainer: what people write, and the WebSocket behind it.
 import { GradwireError, quote } from '../../../src/errors.ts';
-import { defaultModel } from '../protocol/words.ts';
 
 /**
- * The WebSocket address for `http://`, `https://`, `ws://` or `wss://`, with or without `/models/<name>`.
+ * The WebSocket address for `http://`, `https://`, `ws://` or `wss://`, with or without `/models/<name>`; without it, of the one
+ * model that the server has.
  *
  * @throws GradwireError `E_CONFIG` for anything else, and where `model` is not the name in the address.
  */
@@ -13,8 +13,8 @@ export function socketAddress(address: string, model?: string): string {
   if (named === undefined && url.pathname !== '/') throw wrong(address, 'its path must be /models/<name>, or nothing');
   if (named !== undefined && model !== undefined && decode(named, address) !== model)
     throw wrong(address, `it is not of the model ${quote(model)}`);
-  const name = named ?? encodeURIComponent(model ?? defaultModel);
-  return `${url.protocol.replace('http', 'ws')}//${url.host}/models/${name}`;
+  const name = named ?? (model === undefined ? undefined : encodeURIComponent(model));
+  return `${url.protocol.replace('http', 'ws')}//${url.host}/${name === undefined ? '' : `models/${name}`}`;
 }
 
 function parse(address: string): URL {

@@ -8,7 +8,7 @@ import type { SocketClass } from './socket-class.ts';
 /** Options of a replica. Times are in milliseconds. */
 export interface ReplicaOptions {
   readonly role?: 'replica';
-  /** The model's name, where the address leaves it out; `default` unless told. */
+  /** The model's name, where the address leaves it out; the server's one model unless told. */
   readonly model?: string;
   /** `every` version (default), or the `latest` state whenever this replica lags. */
   readonly mode?: Mode;

@@ -157,9 +157,10 @@ export class Follower<Name extends string> implements LinkListener {
 
   #applied(applied: AppliedFrame): void {
     this.#troublesInRow = 0;
-    this.#link.works();
     this.#told(applied.version);
-    if (applied.kind === 'weights') {
+    // a server that only ever gets as far as its weights is come back to more and more slowly
+    if (applied.kind === 'update') this.#link.works();
+    else {
       clearTimeout(this.#readyTimer);
       this.#pushes?.ready(this.holding.replica.layout);
       if (this.status.value.state !== 'live') this.status.next({ state: 'live' });
@@ -171,9 +172,10 @@ export class Follower<Name extends string> implements LinkListener {
 
   #compare({ version, digest }: Heartbeat): void {
     this.#told(version);
-    if (!this.holding.contradicts(version, digest)) return;
-    this.holding.forget();
-    this.#trouble(new GradwireError('E_DIGEST', `at version ${version} these weights are not the trainer's`));
+    if (this.holding.contradicts(version, digest)) {
+      this.holding.forget();
+      this.#trouble(new GradwireError('E_DIGEST', `at version ${version} these weights are not the trainer's`));
+    } else this.#link.works();
   }
 
   #told(version: number): void {

@@ -1,7 +1,7 @@
 // The resume decision: all or nothing. A client goes on only where its gap is proven filled; otherwise it is told why not.
 import type { ResetReason, Resume } from './words.ts';
 
-/** Epochs of a run, oldest first, each with the version that the trainer held when it began. */
+/** Epochs of a run, oldest first, each with the first version that was or will be made in it: [[1, 1], [2, 501]]. */
 export type Epochs = readonly (readonly [epoch: number, firstVersion: number])[];
 
 /** What the decision is made from: the trainer's history, and what is known of it. */
@@ -32,9 +32,9 @@ export function refuseResume(resume: Resume, known: Known): ResetReason | null {
   return known.covers(resume.version) ? null : 'backlog';
 }
 
-/** The last version that belongs to this history and to the epoch: where the next one began, or now. */
+/** The last version that belongs to this history and to the epoch: the one before the next epoch's first, or the newest. */
 function lastVersionOf(epoch: number, { epochs, version }: Known): number | undefined {
   const i = epochs.findIndex(([each]) => each === epoch);
   if (i < 0) return undefined;
-  return i + 1 < epochs.length ? Math.min(epochs[i + 1][1], version) : version;
+  return i + 1 < epochs.length ? Math.min(epochs[i + 1][1] - 1, version) : version;
 }

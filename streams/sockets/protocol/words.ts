@@ -4,9 +4,6 @@ import type { Shapes } from '../../../src/layout.ts';
 /** The WebSocket subprotocol: the server's answer whatever the client offers. */
 export const subprotocol = 'gradwire.v1';
 
-/** The model's name where an address leaves it out. */
-export const defaultModel = 'default';
-
 /** The longest hello, in bytes. */
 export const helloBytes = 4096;
 

@@ -24,6 +24,8 @@ export class Hub implements PeerHost {
   readonly #peers = new Set<Peer>();
   readonly #sweeping: NodeJS.Timeout;
   #pumping: NodeJS.Immediate | undefined;
+  #unsentFrames = 0;
+  #unsentBytes = 0;
 
   constructor(served: Served, limits: ServeLimits) {
     this.served = served;
@@ -75,7 +77,13 @@ export class Hub implements PeerHost {
   /** Queues an update for everybody. What is published in one turn of the event loop leaves in one write for each socket. */
   publish({ from, version, frame }: Publication): void {
     this.backlog.push({ from, version, frame: Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength) });
-    this.#pumping ??= setImmediate(() => this.#pump());
+    this.#unsentFrames += 1;
+    this.#unsentBytes += frame.byteLength;
+    // a turn that publishes much must not push anything out of the backlog before it was offered to the sockets
+    const { backlogFrames, backlogBytes, highWaterBytes } = this.limits;
+    const much = this.#unsentFrames * 2 >= backlogFrames || this.#unsentBytes >= Math.min(highWaterBytes, backlogBytes / 2);
+    if (much) this.#pump();
+    else this.#pumping ??= setImmediate(() => this.#pump());
   }
 
   /** Sends what there is, tells everybody that the trainer shuts down, and waits for them to go, at most `closeMs`. */
@@ -94,6 +102,8 @@ export class Hub implements PeerHost {
   #pump(): void {
     clearImmediate(this.#pumping);
     this.#pumping = undefined;
+    this.#unsentFrames = 0;
+    this.#unsentBytes = 0;
     for (const peer of this.#peers) peer.pump();
   }
 

@@ -12,7 +12,7 @@ export interface Served {
   readonly run: string;
   /** The trainer's fencing number in it. */
   readonly epoch: number;
-  /** Every epoch of the run, oldest first, with the version that the trainer held when it began; the last is `epoch`. */
+  /** Every epoch of the run, oldest first, with the first version made in it; the last is `epoch`. */
   readonly epochs: Epochs;
   /** The learning rate of the next step. */
   readonly learningRate: number;

@@ -63,8 +63,9 @@ export class Upgrades {
     const stranger = refuseRequest(request.headers);
     if (stranger !== undefined) return [403, stranger];
     const { model } = this.#hub.served;
-    const [first, name, ...more] = segmentsOf(request.url) ?? [];
-    if (first !== 'models' || name !== model || more.length > 0) {
+    const path = segmentsOf(request.url)?.join('/');
+    // a server has one model, so its bare address means that
+    if (path !== '' && path !== `models/${model}`) {
       const text = `no WebSocket is at ${quote(request.url ?? '')}; this server has /models/${encodeURIComponent(model)}`;
       return [404, new GradwireError('E_NOT_FOUND', text)];
     }
