@@ -22,7 +22,7 @@ export { Trainer } from './trainer/running.ts';
  *
  * This is the library's own composition of its operators, meant to be read, copied and changed.
  *
- * @throws GradwireError `E_CONFIG`, `E_CONFIG_DRIFT`, `E_LAYOUT`, `E_LOCKED`, `E_RECORDING…`, or `E_CONNECTION` where the port is taken.
+ * @throws GradwireError `E_CONFIG`, `E_CONFIG_DRIFT`, `E_LAYOUT`, `E_LOCKED`, `E_RECORDING…`, or `E_BUSY` where the port is taken.
  */
 export async function trainer<Name extends string>(options: TrainerOptions<Name>): Promise<Trainer<Name>> {
   if (options.listen !== undefined) serveOptionsOf(options.listen);

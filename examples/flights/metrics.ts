@@ -1,7 +1,7 @@
 // Prequential log loss and AUC: each flight counts with the prediction made before it was learned.
 
 /** Predictions are counted in this many equal parts of 0…1; the AUC then errs by less than 1e-4. */
-export const binCount = 4096;
+const binCount = 4096;
 
 // a certain prediction that is wrong costs −ln(1e-15) ≈ 34.5, not infinity
 const leastProbability = 1e-15;

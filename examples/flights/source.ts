@@ -21,7 +21,7 @@ export function emptyFlights(capacity: number): Flights {
 }
 
 /** Where npm put the data; the package exports no path to it. */
-export function flightsFile(): string {
+function flightsFile(): string {
   return join(dirname(createRequire(import.meta.url).resolve('vega-datasets')), '../data/flights-3m.parquet');
 }
 

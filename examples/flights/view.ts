@@ -55,7 +55,7 @@ export function plainLine(view: View): string {
 }
 
 /** Done so far, as in `58 %`. */
-export function percent({ flights, expected }: View): string {
+function percent({ flights, expected }: View): string {
   return `${Math.floor((100 * flights) / expected)} %`;
 }
 

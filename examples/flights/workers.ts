@@ -8,7 +8,7 @@ import { Prequential, WindowedScore } from './metrics.ts';
 const batchesUnderWay = 8;
 
 /** Flights in the windowed score. */
-export const windowFlights = 100_000;
+const windowFlights = 100_000;
 
 /** What the workers need to know. `trouble` hears, in one line, of a worker that ended early. */
 export interface WorkersOptions {

@@ -59,9 +59,9 @@ export class Held<Name extends string = string> implements Served {
     return this.history.epoch;
   }
 
-  /** Epochs with the version that the trainer held when each began. */
-  get epochs(): (readonly [epoch: number, version: number])[] {
-    return this.history.epochs.map(([epoch, firstVersion]) => [epoch, firstVersion - 1]);
+  /** Epochs with the first version made in each. */
+  get epochs(): History['epochs'] {
+    return this.history.epochs;
   }
 
   /** The learning rate of the next step. */
@@ -106,7 +106,6 @@ export class Held<Name extends string = string> implements Served {
       run,
       epoch,
       version: this.#version,
-      digest: this.digest(),
       layout: layout.toJSON(),
       optimizer: optimizer.getConfig(),
       learningRate,
@@ -119,15 +118,13 @@ export class Held<Name extends string = string> implements Served {
   }
 }
 
-/** What {@link Held.status} and `GET /models/<model>` say. */
+/** What {@link Held.status} says, and `GET /models/<model>` with the digest and the connections beside it. */
 export interface TrainerStatus {
   /** The model's name. */
   readonly model: string;
   readonly run: string;
   readonly epoch: number;
   readonly version: number;
-  /** Of the published weights. */
-  readonly digest: string;
   /** Shapes by name. */
   readonly layout: Record<string, number[]>;
   /** The optimizer's configuration. */

@@ -95,9 +95,9 @@ export class Trainer<Name extends string = string> {
     return this.#parts.held.digest();
   }
 
-  /** What the trainer is and where it stands: what `GET /models/<name>` says. */
-  status(): TrainerStatus {
-    return this.#parts.held.status();
+  /** What the trainer is and where it stands; `GET /models/<name>` adds the connections. */
+  status(): TrainerStatus & { readonly digest: string } {
+    return { ...this.#parts.held.status(), digest: this.digest() };
   }
 
   /**
