@@ -31,7 +31,7 @@ try {
 } catch (error) {
   display.stop();
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
+  process.exit(1); // workers and replicas end with this process
 }
 
 /** One run from start to summary: whether all flights that were handed out are learned and all replicas equal the trainer. */

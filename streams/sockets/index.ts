@@ -11,7 +11,7 @@ export type { ClientSocket, SocketClass } from './client/socket-class.ts';
 export { type CloseCode, closeCodes } from './protocol/close-codes.ts';
 export type { Epochs } from './protocol/resume.ts';
 export type { Mode, Role } from './protocol/words.ts';
-export type { PeerInfo } from './server/peer.ts';
+export type { PeerInfo } from './server/peer-info.ts';
 export type { ServeLimits, ServeOptions } from './server/serve-options.ts';
 export type { Served } from './server/served.ts';
 export { type Server, serve } from './server/server.ts';

@@ -137,7 +137,7 @@ test('a worker that dies is reported in one line, and the others go on', async (
   if (process.platform !== 'linux') return;
   const elsewhere = join(folder, 'killed');
   const { code, stdout, stderr } = await run(
-    ['--limit', '100000', '--port', '0', '--directory', elsewhere],
+    ['--limit', '60000', '--port', '0', '--directory', elsewhere],
     async (pid, printed) => {
       await versionReached(printed, 20);
       process.kill(childrenOf(pid, 'worker')[0], 'SIGKILL');
@@ -155,6 +155,13 @@ test('bad input ends in one clear line', async () => {
     assert.is(stdout, '');
     assert.match(stderr, /^error: [^\n]+\n$/);
   }
+});
+
+test('a directory that cannot be one ends in one clear line, and leaves no process behind', async () => {
+  const { code, stdout, stderr } = await run(['--port', '0', '--directory', main]);
+  assert.is(code, 1);
+  assert.is(stdout, '');
+  assert.match(stderr, /^E_[A-Z]+: [^\n]+\n$/);
 });
 
 test('--help shows every option and an example', async () => {

@@ -5,7 +5,7 @@ import { refuseRequest } from './gate.ts';
 import { type GradientsContext, postGradients } from './http-gradients.ts';
 import { page } from './http-page.ts';
 import { type Exchange, type Headers, reply, replyError, replyJson } from './http-reply.ts';
-import type { PeerInfo } from './peer.ts';
+import type { PeerInfo } from './peer-info.ts';
 import type { ServedCache } from './served.ts';
 
 /** What the addresses show. */

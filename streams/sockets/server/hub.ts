@@ -8,7 +8,8 @@ import type { WeightsAt } from './feed.ts';
 import { greet } from './greet.ts';
 import { Intake } from './intake.ts';
 import { EpochsGiven } from './join.ts';
-import { Peer, type PeerHost, type PeerInfo } from './peer.ts';
+import { Peer, type PeerHost } from './peer.ts';
+import type { PeerInfo } from './peer-info.ts';
 import type { ServeLimits } from './serve-options.ts';
 import { type Served, ServedCache } from './served.ts';
 

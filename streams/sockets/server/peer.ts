@@ -11,6 +11,7 @@ import { Feed, type FeedSource } from './feed.ts';
 import type { Intake } from './intake.ts';
 import { type JoinContext, welcome } from './join.ts';
 import { Liveness } from './liveness.ts';
+import type { PeerInfo } from './peer-info.ts';
 import { Replies } from './replies.ts';
 import type { ServeLimits } from './serve-options.ts';
 
@@ -18,18 +19,6 @@ import type { ServeLimits } from './serve-options.ts';
 export interface PeerHost extends JoinContext, FeedSource {
   readonly intake: Intake;
   readonly limits: ServeLimits;
-}
-
-/** A connection as a status page shows it. */
-export interface PeerInfo {
-  readonly role: Role;
-  readonly producer: string | null;
-  /** The newest version sent. */
-  readonly version: number;
-  /** Versions that it still lacks. */
-  readonly lag: number;
-  /** Bytes that wait in this process. */
-  readonly bufferedAmount: number;
 }
 
 /** A connection that has said who it is. */

@@ -6,7 +6,7 @@ import type { Arrival, Publication } from '../../operators/flow.ts';
 import { answerHttp } from './http.ts';
 import { Hub } from './hub.ts';
 import { listen } from './listen.ts';
-import type { PeerInfo } from './peer.ts';
+import type { PeerInfo } from './peer-info.ts';
 import { type ServeOptions, serveOptionsOf } from './serve-options.ts';
 import type { Served } from './served.ts';
 import { Upgrades } from './upgrade.ts';
