@@ -36,8 +36,9 @@ export class RMSprop<Name extends string = string> {
   readonly #debts: Debts;
   #version = 0;
 
-  /** @throws GradwireError `E_CONFIG` for an option, `E_UNKNOWN`, `E_SHAPE`, `E_DTYPE` or `E_NONFINITE` for initial parameters. */
+  /** @throws GradwireError `E_LAYOUT` for what is no layout, `E_CONFIG` for an option, `E_UNKNOWN`, `E_SHAPE`, `E_DTYPE` or `E_NONFINITE` for initial parameters. */
   constructor(model: Layout<Name>, options: RMSpropOptions<Name> = {}) {
+    if (!isLayout(model)) throw new GradwireError('E_LAYOUT', 'the model must be a layout, as layout({ w: [3, 4] }) makes it');
     const { rho, epsilon } = (this.#options = hyperparametersOf(options));
     this.layout = model;
     this.#kernelName = options.kernel ?? 'simd';

@@ -27,7 +27,7 @@ export async function writeFully(file: WritableFile, parts: readonly Uint8Array[
 }
 
 /**
- * Makes a directory and those that lead to it; gives the topmost that was made. Throws `E_DISK`.
+ * Makes a directory and those that lead to it; gives the topmost that was made. Throws `E_FILE`.
  *
  * Node's own recursive `mkdir` never returns where a file system answers ENOENT though the parent is there, as `/proc` does.
  */
@@ -35,7 +35,7 @@ export async function makeDirectory(path: string): Promise<string | undefined> {
   try {
     return await makeEach(resolve(path));
   } catch (cause) {
-    throw diskError(path, cause);
+    throw new GradwireError('E_FILE', `cannot make the directory ${quote(path)}: ${messageOf(cause)}`, { cause });
   }
 }
 

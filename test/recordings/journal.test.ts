@@ -279,8 +279,8 @@ test('a run can be read while it is written', async () => {
 test('a directory that cannot be made or written is an error with a code', async () => {
   const file = join(directory(), 'file');
   writeFileSync(file, '');
-  await refusal('E_DISK', openJournal(join(file, 'run'), quick), /EEXIST.*file'/);
-  await refusal('E_DISK', openJournal(file, quick), /EEXIST/);
+  await refusal('E_FILE', openJournal(join(file, 'run'), quick), /EEXIST.*file'/);
+  await refusal('E_FILE', openJournal(file, quick), /EEXIST/);
 });
 
 test('all that waits is one write and one sync', async () => {
@@ -374,7 +374,7 @@ test('a directory is made with those that lead to it; one that cannot be made is
   assert.ok(existsSync(path));
   const file = join(directory(), 'file');
   writeFileSync(file, '');
-  for (const wrong of [join(file, 'run'), '/proc/nowhere/run']) await refusal('E_DISK', openJournal(wrong, quick));
+  for (const wrong of [join(file, 'run'), '/proc/nowhere/run']) await refusal('E_FILE', openJournal(wrong, quick));
 });
 
 test.run();

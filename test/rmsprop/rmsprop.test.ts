@@ -186,6 +186,7 @@ test('options that cannot be meant are refused when the optimizer is built, by n
     [{ epsilom: 1 }, /unknown RMSprop option "epsilom"; did you mean "epsilon"\?/],
   ];
   for (const [options, text] of wrong) refused('E_CONFIG', () => new RMSprop(model, options), text);
+  refused('E_LAYOUT', () => new RMSprop({ w: [2] } as never), /must be a layout/);
   refused('E_UNKNOWN', () => new RMSprop(model, { initial: { w: new Float32Array(1) } as object }));
   refused('E_SHAPE', () => new RMSprop(model, { initial: { bias: new Float32Array(1) } }));
   refused('E_DTYPE', () => new RMSprop(model, { initial: { bias: [1, 2, 3] as never } }));
