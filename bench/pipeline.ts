@@ -76,7 +76,9 @@ async function operatorsAlone({ model, batch }: Workload, seconds: number): Prom
 async function inProcess({ model, batch }: Workload, seconds: number, directory?: string): Promise<number> {
   const t = await trainer({ model, optimizer, directory });
   try {
-    return await pushFor(seconds, () => t.push(batch), 64);
+    // a trainer takes 64 MiB of batches that wait
+    const width = Math.max(1, Math.min(64, Math.floor((32 << 20) / model.byteLength)));
+    return await pushFor(seconds, () => t.push(batch), width);
   } finally {
     await t.close();
   }
