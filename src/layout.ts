@@ -84,7 +84,11 @@ function plain(shapes: Shapes | Iterable<readonly [string, readonly number[]]>):
   }
   if (!(Symbol.iterator in shapes)) return shapes;
   const named: Record<string, readonly number[]> = Object.create(null);
-  for (const [name, shape] of shapes as Iterable<readonly [string, readonly number[]]>) named[name] = shape;
+  for (const pair of shapes as Iterable<readonly [string, readonly number[]]>) {
+    if (!Array.isArray(pair)) throw new GradwireError('E_LAYOUT', 'a layout is made of names and shapes, as in { "w": [3, 4] }');
+    const [name, shape] = pair;
+    named[String(name)] = shape;
+  }
   return named;
 }
 

@@ -7,7 +7,7 @@ import { rmsprop } from './operators/rmsprop.ts';
 import { snapshot } from './operators/snapshot.ts';
 import { serveOptionsOf } from './sockets/server/serve-options.ts';
 import { openHistory, recover } from './trainer/history.ts';
-import type { TrainerOptions } from './trainer/options.ts';
+import { refuseTrainerOptions, type TrainerOptions } from './trainer/options.ts';
 import { Pusher } from './trainer/pusher.ts';
 import { Trainer } from './trainer/running.ts';
 import { openServer } from './trainer/server.ts';
@@ -25,6 +25,7 @@ export { Trainer } from './trainer/running.ts';
  * @throws GradwireError `E_CONFIG`, `E_CONFIG_DRIFT`, `E_LAYOUT`, `E_LOCKED`, `E_RECORDING…`, or `E_BUSY` where the port is taken.
  */
 export async function trainer<Name extends string>(options: TrainerOptions<Name>): Promise<Trainer<Name>> {
+  refuseTrainerOptions(options as TrainerOptions<never>);
   if (options.listen !== undefined) serveOptionsOf(options.listen);
   const history = await openHistory(options);
   try {
@@ -57,7 +58,7 @@ export async function trainer<Name extends string>(options: TrainerOptions<Name>
       tap((publication) => held.show(publication)),
       server.broadcast(),
       tap(acknowledge<Name>),
-      share(),
+      share({ resetOnComplete: false, resetOnError: false, resetOnRefCountZero: false }),
     );
     return new Trainer({ held, server, pusher, updates$, closing$ });
   } catch (error) {

@@ -1,5 +1,5 @@
 // The whole trainer: killed in mid-run, started again, replayed; nothing acknowledged is lost and the bits are the same.
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { lastValueFrom } from 'rxjs';
@@ -90,13 +90,67 @@ test('a trainer that is started again goes on with the same bits, another epoch,
   await t.close();
 });
 
+test('a damaged recording is refused by replay, whether or not anybody listens for torn tails', async ({ directory }) => {
+  const t = await trainer({ model, optimizer, directory });
+  for (const batch of batches(60, chance(8))) await t.push(batch);
+  const { recording = '' } = t;
+  await t.close();
+  const bytes = await readFile(recording);
+  bytes.fill(0, bytes.length / 2, bytes.length / 2 + 50);
+  await writeFile(recording, bytes);
+  const replayed = lastValueFrom(replay(recording)).then(
+    () => 'replayed',
+    (error: { code: string }) => error.code,
+  );
+  assert.is(await replayed, 'E_RECORDING_CORRUPT');
+});
+
+test('a replica that was at the newest version resumes after a restart, without all weights', async ({ directory }) => {
+  const first = await trainer({ model, optimizer, directory, listen: { port: 0 } });
+  const replica = connect<Name>(first.url, { backoffMinMs: 10, backoffMaxMs: 50 });
+  await first.push({ bias: Float32Array.of(1, 2, 3) });
+  await replica.reached(1);
+  await first.close();
+  const second = await trainer({ model, directory, listen: { port: Number(new URL(first.url).port) } });
+  await second.push({ bias: Float32Array.of(3, 2, 1) });
+  await replica.reached(2, { timeoutMs: 10_000 });
+  assert.is(replica.digest(), second.digest());
+  assert.equal([replica.counts.resumed, replica.counts.reset], [1, 0]);
+  await replica.close();
+  await second.close();
+});
+
+test('who subscribes to the updates of a closed trainer is told that they are over', async ({ directory }) => {
+  const t = await trainer({ model, directory });
+  await t.close();
+  assert.is(await lastValueFrom(t.updates$, { defaultValue: 'over' }), 'over');
+});
+
+test('options that cannot be meant are refused before anything is opened', async ({ directory }) => {
+  const wrong = [
+    { snapshots: { every: 0 } },
+    { snapshots: { evry: 3 } },
+    { snapshots: { intervalMs: Number.NaN } },
+    { maxStaleness: -1 },
+    { maxStalenes: 4 },
+  ];
+  for (const options of wrong) {
+    const refused = await trainer({ model, directory: join(directory, 'x'), ...options } as never).then(
+      () => 'opened',
+      (error: { code: string }) => error.code,
+    );
+    assert.is(refused, 'E_CONFIG', JSON.stringify(options));
+  }
+  assert.equal(await readdir(directory), []);
+});
+
 test('SIGKILL in mid-run loses no acknowledged batch, applies none twice; workers and replicas go on by themselves', async ({
   directory,
 }) => {
   const random = chance();
   const run = { port: '0', trainer: undefined as Running | undefined, url: '' };
   const modelFile = join(directory, 'model.json');
-  await import('node:fs/promises').then(({ writeFile }) => writeFile(modelFile, JSON.stringify(model)));
+  await writeFile(modelFile, JSON.stringify(model));
   const begin = async () => {
     const options = ['--lr', '0.05', '--rho', '0.95', '--decay', '1e-3', '--snapshot-every', '60'];
     run.trainer = start('serve', '--model', modelFile, '--directory', join(directory, 'run'), '--port', run.port, ...options);

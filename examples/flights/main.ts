@@ -37,7 +37,9 @@ try {
 /** One run from start to summary: whether all flights that were handed out are learned and all replicas equal the trainer. */
 async function run({ workers: workerCount, replicas: replicaCount, batch, limit, quiet, ...options }: Options): Promise<boolean> {
   const directory = options.directory ?? freshDirectory();
-  const t = await trainer({ model, optimizer, directory, listen: { port: options.port ?? (await freePort(usualPort)) } });
+  const onError = (error: unknown): void => display.warn(`a snapshot could not be written: ${String(error)}`);
+  const listen = { port: options.port ?? (await freePort(usualPort)) };
+  const t = await trainer({ model, optimizer, directory, listen, onError });
 
   const position = t.status().examples % flightCount;
   const flights = limit ?? flightCount - position;

@@ -36,11 +36,11 @@ export function stampGradients(frame: Uint8Array, { run, epoch, version, durable
     payload,
     check: digestOf(dataOf(frame)),
   };
-  return withMetadata(frame, stamp, limits);
+  return withMetadata(frame, stamp, recordLimits);
 }
 
-// a frame may fill the header's limit, and its stamp comes on top
-const limits = { headerBytes: safetensorsLimits.headerBytes + 4096 };
+/** What a record's header may be: a frame may fill the limit of its own, and the stamp comes on top. */
+export const recordLimits: { readonly headerBytes: number } = { headerBytes: safetensorsLimits.headerBytes + 4096 };
 
 /** The bytes after the header; `withMetadata` refuses what is no frame. */
 function dataOf(frame: Uint8Array): Uint8Array {
@@ -59,7 +59,7 @@ export function readRecord<Name extends string>(
   model: Layout<Name>,
   options?: CheckOptions,
 ): JournalRecord<Name> {
-  const { metadata, tensors, data } = deserialize(bytes, limits);
+  const { metadata, tensors, data } = deserialize(bytes, recordLimits);
   const stamp = {
     run: text(metadata, 'run'),
     epoch: count(metadata, 'epoch'),

@@ -56,9 +56,20 @@ export function hyperparametersOf<Name extends string>(options: RMSpropOptions<N
   demand('epsilon', epsilon, epsilon >= 1e-30 && epsilon <= 1e6, 'a number from 1e-30 to 1e6');
   demand('decay', decay, decay >= 0, 'a finite number >= 0');
   demand('maxAbs', maxAbs, maxAbs > 0 && maxAbs <= 1e15, 'a number > 0, at most 1e15');
-  if (clipnorm !== undefined) demand('clipnorm', clipnorm, clipnorm >= 0 && clipnorm <= 1e15, 'a number from 0 (off) to 1e15');
+  if (clipnorm !== undefined)
+    demand(
+      'clipnorm',
+      clipnorm,
+      clipnorm === 0 || (clipnorm >= 1e-30 && clipnorm <= 1e15),
+      '0 (off) or a number from 1e-30 to 1e15',
+    );
   if (clipvalue !== undefined)
-    demand('clipvalue', clipvalue, clipvalue >= 0 && clipvalue <= 1e15, 'a number from 0 (off) to 1e15');
+    demand(
+      'clipvalue',
+      clipvalue,
+      clipvalue === 0 || (clipvalue >= 1e-30 && clipvalue <= 1e15),
+      '0 (off) or a number from 1e-30 to 1e15',
+    );
   if (sparse !== 'exact' && sparse !== 'lazy') throw wrong('sparse', sparse, '"exact" or "lazy"');
   const kernel = options.kernel ?? 'simd';
   if (kernel !== 'simd' && kernel !== 'scalar') throw wrong('kernel', kernel, '"simd" or "scalar"');

@@ -60,7 +60,7 @@ class Desk<Name extends string> {
     let sequence: number | null = null;
     try {
       const { metadata, tensors } = deserialize(arrival.frame);
-      if (/^\d{1,15}$/.test(metadata.sequence ?? '')) sequence = Number(metadata.sequence);
+      if (/^(0|[1-9]\d{0,15})$/.test(metadata.sequence ?? '')) sequence = Number(metadata.sequence);
       const { header, gradients } = readGradients(metadata, tensors, this.#model, this.#options);
       this.#refuseName(header);
       const payload = digestOf(arrival.frame);

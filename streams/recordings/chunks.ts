@@ -87,7 +87,9 @@ async function* segmentChunks(
   } catch (error) {
     if (!(error instanceof BadPlace)) throw error;
     const { version } = next;
-    onTorn?.(await judgeIn(history, i, error, { version, soundUpTo, byteLength: reader?.size ?? history.segments[i].bytes }));
+    // judged whether or not anybody listens: damage to what was acknowledged throws
+    const tail = await judgeIn(history, i, error, { version, soundUpTo, byteLength: reader?.size ?? history.segments[i].bytes });
+    onTorn?.(tail);
   } finally {
     await reader?.close();
   }

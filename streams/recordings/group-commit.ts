@@ -57,6 +57,9 @@ export function groupCommit<T>(options: GroupCommitOptions<T>): MonoTypeOperator
     });
 }
 
+// so that a group of small values does not hold the event loop for long
+const mostValues = 1024;
+
 /** Takes the next group out of the line: values up to the limit, or the end of the source alone. */
 function takeGroup<T>(
   waiting: ObservableNotification<T>[],
@@ -67,7 +70,7 @@ function takeGroup<T>(
   for (const notification of waiting) {
     if (notification.kind !== 'N') break;
     bytes += sizeOf(notification.value);
-    if (values.length > 0 && bytes > groupBytes) break;
+    if (values.length === mostValues || (values.length > 0 && bytes > groupBytes)) break;
     values.push(notification.value);
   }
   return { values, notifications: waiting.splice(0, Math.max(1, values.length)) };

@@ -16,16 +16,23 @@ for (const command of commands)
   program.addCommand(command.showHelpAfterError(`(gradwire ${command.name()} --help shows its options)`));
 for (const command of [program, ...commands]) command.exitOverride();
 
+// whoever reads our output may stop before its end, as `head` does
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+
 // what is wrong with the call ends in 2, what went wrong on the way in 1
 try {
   await program.parseAsync();
 } catch (error) {
-  process.exitCode = error instanceof CommanderError ? (error.exitCode === 0 ? 0 : 2) : 1;
+  process.exitCode = codeOf(error);
   if (!(error instanceof CommanderError)) process.stderr.write(`gradwire: ${describe(error)}\n`);
+}
+
+function codeOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  return error instanceof GradwireError && error.code === 'E_CONFIG' ? 2 : 1;
 }
 
 function describe(error: unknown): string {
   if (error instanceof GradwireError) return error.message;
-  if (error instanceof Error && 'code' in error) return error.message;
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }

@@ -1,7 +1,8 @@
 // What commands print: lines for people, one JSON document for programs; progress on the terminal alone.
 import { rename, writeFile } from 'node:fs/promises';
 import { SingleBar } from 'cli-progress';
-import { GradwireError } from '../../src/errors.ts';
+import { GradwireError, quote } from '../../src/errors.ts';
+import { isPrintable } from '../../src/layout.ts';
 
 /** Prints an object: as one line of JSON, or as aligned `name  value` lines. */
 export function print(facts: Readonly<Record<string, unknown>>, { json = false }: { json?: boolean } = {}): void {
@@ -13,7 +14,13 @@ export function print(facts: Readonly<Record<string, unknown>>, { json = false }
 export function lines(facts: Readonly<Record<string, unknown>>): string {
   const entries = Object.entries(facts).filter(([, value]) => value !== undefined && value !== null);
   const width = Math.max(...entries.map(([name]) => name.length));
-  return entries.map(([name, value]) => `${name.padEnd(width)}  ${String(value)}\n`).join('');
+  return entries.map(([name, value]) => `${name.padEnd(width)}  ${shown(value)}\n`).join('');
+}
+
+/** A value from a file may hold what a terminal would obey. */
+function shown(value: unknown): string {
+  const text = String(value);
+  return isPrintable(text) && text.length <= 1000 ? text : quote(text);
 }
 
 /** Rows under their headings, columns aligned, numbers to the right. */

@@ -11,7 +11,7 @@ import type { TrainerOptions } from './options.ts';
 /** What a trainer needs of a journal; one without a directory forgets. */
 export type History<Name extends string = string> = Pick<
   Journal<Name>,
-  'name' | 'run' | 'epoch' | 'epochs' | 'model' | 'optimizer' | 'start' | 'records$' | 'commit' | 'close' | 'bytes'
+  'name' | 'run' | 'epoch' | 'epochs' | 'model' | 'optimizer' | 'start' | 'records$' | 'commit' | 'close' | 'bytes' | 'recovered'
 > & { readonly recording: string | undefined; readonly snapshots: Journal['snapshots'] | undefined };
 
 /** The history in the directory, a new one where it is empty; one in memory where there is no directory. */
@@ -33,6 +33,7 @@ function forgetful<Name extends string>({ name = 'default', model, optimizer = {
     optimizer: fresh.getConfig(),
     start: { state: fresh.state(), producers: new Producers(), examples: 0, version: 0 },
     records$: EMPTY,
+    recovered: { torn: [], damagedSnapshots: [] },
     commit: () => identity,
     bytes: 0,
     recording: undefined,

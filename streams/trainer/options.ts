@@ -1,4 +1,5 @@
-// What a trainer may be told, and its defaults.
+// What a trainer may be told, its defaults, and its checks.
+import { GradwireError, refuseUnknownOptions } from '../../src/errors.ts';
 import type { Layout } from '../../src/layout.ts';
 import type { RMSpropOptions } from '../../src/rmsprop/options.ts';
 import type { Durability } from '../recordings/index.ts';
@@ -33,4 +34,23 @@ export interface TrainerOptions<Name extends string = string> {
   readonly maxStaleness?: number;
   /** Told of what does not stop the trainer: a snapshot that could not be written. */
   readonly onError?: (error: unknown) => void;
+}
+
+const names = ['model', 'name', 'optimizer', 'directory', 'durability', 'listen', 'snapshots', 'maxStaleness', 'onError'];
+
+/** Throws `E_CONFIG` for options that cannot be meant, before anything is opened. */
+export function refuseTrainerOptions({ snapshots = {}, maxStaleness, ...options }: TrainerOptions<never>): void {
+  refuseUnknownOptions('trainer', options, names);
+  refuseUnknownOptions('snapshots', snapshots, ['every', 'intervalMs', 'keep']);
+  const { every = 1, intervalMs = 1, keep = 1 } = snapshots;
+  demandCount('snapshots.every', every, 1);
+  demandCount('snapshots.keep', keep, 1);
+  if (!(intervalMs > 0))
+    throw new GradwireError('E_CONFIG', `snapshots.intervalMs must be a number > 0; got ${String(intervalMs)}`);
+  if (maxStaleness !== undefined && maxStaleness !== Number.POSITIVE_INFINITY) demandCount('maxStaleness', maxStaleness, 0);
+}
+
+function demandCount(name: string, value: unknown, least: number): void {
+  if (Number.isSafeInteger(value) && (value as number) >= least) return;
+  throw new GradwireError('E_CONFIG', `${name} must be an integer from ${least}; got ${String(value)}`);
 }

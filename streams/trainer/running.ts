@@ -7,6 +7,7 @@ import type { Layout } from '../../src/layout.ts';
 import type { Tensors } from '../../src/tensors.ts';
 import type { Admitted, Publication } from '../operators/flow.ts';
 import { snapshotOf } from '../operators/snapshot.ts';
+import type { RecoveryReport } from '../recordings/index.ts';
 import type { Held, TrainerStatus } from './held.ts';
 import type { Pushed, Pusher } from './pusher.ts';
 import type { TrainerServer } from './server.ts';
@@ -63,6 +64,11 @@ export class Trainer<Name extends string = string> {
 
   get epoch(): number {
     return this.#parts.held.epoch;
+  }
+
+  /** What recovery passed over: unfinished last writes that nobody was told of, and snapshots that were damaged. */
+  get recovered(): RecoveryReport {
+    return this.#parts.held.history.recovered;
   }
 
   /** The published version. */

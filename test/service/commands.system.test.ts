@@ -152,19 +152,19 @@ test('bad input ends in one clear line and exit code 1 or 2, never in a stack tr
     [2, /'--lr <number>' argument 'fast' is invalid/, ['serve', '--model', json, '--directory', folder, '--lr', 'fast']],
     [2, /unknown option '--learning-rate'/, ['serve', '--model', json, '--directory', folder, '--learning-rate', '1']],
     [2, /unknown command 'server'/, ['server']],
-    [1, /E_CONFIG: lr must be/, ['serve', '--model', json, '--directory', folder, '--lr', '-1']],
-    [1, /E_CONFIG: host must be a loopback address/, ['serve', '--model', json, '--directory', folder, '--host', '0.0.0.0']],
+    [2, /E_CONFIG: lr must be/, ['serve', '--model', json, '--directory', folder, '--lr', '-1']],
+    [2, /E_CONFIG: host must be a loopback address/, ['serve', '--model', json, '--directory', folder, '--host', '0.0.0.0']],
     [1, /E_FILE: .*no JSON/, ['serve', '--model', broken, '--directory', folder]],
     [
       1,
       /E_FILE: cannot read ".*nothing\.json": ENOENT/,
       ['serve', '--model', join(directory, 'nothing.json'), '--directory', folder],
     ],
-    [1, /E_CONFIG: the directory holds no run yet/, ['serve', '--directory', join(directory, 'empty')]],
+    [2, /E_CONFIG: the directory holds no run yet/, ['serve', '--directory', join(directory, 'empty')]],
     [1, /E_RECORDING/, ['replay', json]],
     [1, /E_ST_HEADER_LENGTH/, ['inspect', text]],
     [1, /E_FILE/, ['inspect', join(directory, 'nothing')]],
-    [1, /E_CONFIG: .*address "nowhere"/, ['follow', 'nowhere']],
+    [2, /E_CONFIG: .*address "nowhere"/, ['follow', 'nowhere']],
     [1, /E_CONNECTION: no weights .* within/, ['follow', 'http://127.0.0.1:9', '--timeout', '0.3']],
   ];
   for (const [code, message, parameters] of cases) {

@@ -1,5 +1,6 @@
 // Looking past a damaged place for anything that is still valid: it would prove that what is damaged had been acknowledged.
 import { Opcode } from '@mcap/core';
+import { recordLimits } from '../../../src/frames/record.ts';
 import { deserialize } from '../../../src/frames/safetensors.ts';
 import { endingName, readEnding } from './about.ts';
 import { chunkHeadBytes } from './around.ts';
@@ -77,7 +78,7 @@ async function isValid(pieces: Pieces, offset: number, { end, run, version }: Wa
 function lastRecordIn(chunk: Uint8Array, crc: number): { run: string | undefined; version: number } {
   const { data } = messagesIn(chunk.subarray(chunkHeadBytes), crc).at(-1) ?? {};
   if (data === undefined) throw new Error('an empty chunk');
-  const { run, version } = deserialize(data).metadata;
+  const { run, version } = deserialize(data, recordLimits).metadata;
   return { run, version: Number(version) };
 }
 

@@ -61,12 +61,20 @@ async function serve({ json, ...options }: ServeOptions): Promise<void> {
       `model ${name}, run ${t.run}, epoch ${t.epoch}, version ${t.version}, digest ${t.digest()}; Ctrl-C stops\n`,
     );
   }
+  for (const { path, byteLength } of t.recovered.torn) warn(`${path}: ${byteLength} bytes of an unfinished write were set aside`);
+  for (const { text } of t.recovered.damagedSnapshots) warn(`an older snapshot was taken: ${text}`);
   await Promise.race([stop, t.closed]);
   await t.close();
   const facts = { version: t.version, digest: t.digest(), recording: t.recording, snapshot: t.snapshot };
   if (json) print(facts, { json });
   else
-    process.stdout.write(lines({ ...facts, recorded: bytes(t.recordedBytes), replay: `gradwire replay ${options.directory}` }));
+    process.stdout.write(
+      lines({ ...facts, recorded: bytes(t.recordedBytes), replay: `npx gradwire replay '${options.directory}'` }),
+    );
+}
+
+function warn(text: string): void {
+  process.stderr.write(`gradwire: ${text}\n`);
 }
 
 /** A trainer on the port asked for; without one on the standard port, or on a free one where that is taken. */
@@ -79,6 +87,7 @@ async function start(options: Omit<ServeOptions, 'json'>): ReturnType<typeof tra
     directory,
     optimizer: { ...hyperparametersIn(options), initial: model?.initial },
     maxStaleness,
+    onError: (error) => warn(`a snapshot could not be written: ${String(error)}`),
     listen: { host, port, orAnyPort: options.port === undefined },
     snapshots: { every: snapshotEvery, intervalMs: snapshotSeconds * 1000, keep: keepSnapshots },
   });

@@ -1,4 +1,5 @@
 // A safetensors file described: a frame of ours by its metadata, any other by its tensors.
+import { GradwireError } from '../../../src/errors.ts';
 import { deserialize } from '../../../src/frames/safetensors.ts';
 import { readBytes } from '../model.ts';
 import { bytes } from '../output.ts';
@@ -13,7 +14,7 @@ export async function inspectSafetensors(path: string): Promise<Description> {
   const contents = await readBytes(path);
   const { metadata, tensors } = deserialize(contents, { headerBytes: 64 << 20, tensors: 1_000_000 });
   const { gradwire, kind, ...rest } = metadata;
-  const facts = Object.fromEntries(Object.entries(rest).filter(([name]) => !long.includes(name)));
+  const facts = Object.fromEntries(Object.entries(rest).filter(([name]) => !long.includes(name) && name !== 'what'));
   return {
     what: gradwire === undefined ? 'safetensors' : `${kind} frame`,
     ...facts,
@@ -26,9 +27,19 @@ export async function inspectSafetensors(path: string): Promise<Description> {
   };
 }
 
+function listIn(producers: string): [string, number, number, number][] {
+  try {
+    const list = JSON.parse(producers) as [string, number, number, number][];
+    if (Array.isArray(list) && list.every((each) => Array.isArray(each) && each.length === 4)) return list;
+  } catch (cause) {
+    throw new GradwireError('E_FRAME', `the snapshot's "producers" are no JSON`, { cause });
+  }
+  throw new GradwireError('E_FRAME', `the snapshot's "producers" are not a list of producers`);
+}
+
 function producersIn({ kind, producers }: Readonly<Record<string, string>>): Description['producers'] {
   if (kind !== 'snapshot' || producers === undefined) return undefined;
-  const list = JSON.parse(producers) as [string, number, number, number][];
+  const list = listIn(producers);
   return list.map(([producer, producerEpoch, highest, entries]) => ({
     producer,
     producerEpoch,

@@ -12,7 +12,7 @@ export function refusal(error: GradwireError, frame: Uint8Array, version: number
 function sequenceIn(frame: Uint8Array): number | null {
   try {
     const { sequence } = deserialize(frame).metadata;
-    return sequence !== undefined && /^\d{1,15}$/.test(sequence) ? Number(sequence) : null;
+    return sequence !== undefined && /^(0|[1-9]\d{0,15})$/.test(sequence) ? Number(sequence) : null;
   } catch (error) {
     if (error instanceof GradwireError) return null;
     throw error;

@@ -1,5 +1,6 @@
 // The HTTP side of a server: which address answers what.
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { GradwireError, quote } from '../../../src/errors.ts';
 import { refuseRequest } from './gate.ts';
 import { type GradientsContext, postGradients } from './http-gradients.ts';
@@ -16,12 +17,29 @@ export interface HttpContext extends GradientsContext {
 
 type Handler = (exchange: Exchange, context: HttpContext) => void | Promise<void>;
 
+// requests of one connection that are not answered yet, at most
+const mostUnanswered = 16;
+const unanswered = new WeakMap<Socket, number>();
+
+/** Counts a request until its answer has left; false where its connection has too many. */
+function allow({ socket }: IncomingMessage, response: ServerResponse): boolean {
+  const count = (unanswered.get(socket) ?? 0) + 1;
+  unanswered.set(socket, count);
+  response.once('close', () => unanswered.set(socket, (unanswered.get(socket) ?? 1) - 1));
+  return count <= mostUnanswered;
+}
+
 /** A request listener for everything that is no WebSocket. */
 export function answerHttp(context: HttpContext): RequestListener {
   return (request: IncomingMessage, response: ServerResponse) => {
     const exchange = { request, response };
     // a sender that goes away is seen by whoever waits for it
     request.on('error', () => response.destroy());
+    // a peer that asks on and on and reads no answer
+    if (!allow(request, response)) {
+      request.socket.destroy();
+      return;
+    }
     const refused = refuseRequest(request.headers);
     if (refused !== undefined) return replyError(exchange, 403, refused);
     route(exchange, context).catch((cause: unknown) => {

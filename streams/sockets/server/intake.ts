@@ -14,6 +14,9 @@ export interface IntakeOptions {
   readonly onFull: (full: boolean) => void;
 }
 
+// what a batch that waits takes beside its frame, so that many small ones count as what they are
+const overhead = 2048;
+
 /** The batches under way. */
 export class Intake {
   readonly arrivals$: Observable<Arrival>;
@@ -47,11 +50,12 @@ export class Intake {
       return;
     }
     let open = true;
-    this.#count(1, frame.byteLength);
+    const byteLength = frame.byteLength + overhead;
+    this.#count(1, byteLength);
     const settle = (given: Answer): void => {
       if (!open) return;
       open = false;
-      this.#count(-1, -frame.byteLength);
+      this.#count(-1, -byteLength);
       answer(given);
     };
     this.#arrivals.next({ frame, answer: settle });
