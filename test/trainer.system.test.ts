@@ -1,10 +1,13 @@
 // The whole trainer: killed in mid-run, started again, replayed; nothing acknowledged is lost and the bits are the same.
+import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { lastValueFrom } from 'rxjs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { WebSocket } from 'ws';
+import { serialize } from '../src/frames/safetensors.ts';
 import type { GradientRecord } from '../src/gradients/batch.ts';
 import { layout } from '../src/layout.ts';
 import { RMSprop } from '../src/rmsprop/rmsprop.ts';
@@ -118,6 +121,58 @@ test('a replica that was at the newest version resumes after a restart, without 
   assert.equal([replica.counts.resumed, replica.counts.reset], [1, 0]);
   await replica.close();
   await second.close();
+});
+
+test('whatever a worker sends wrongly is refused with its code, the digest stays, and the connection lives', async ({
+  directory,
+}) => {
+  const t = await trainer({ model, optimizer, directory, listen: { port: 0 } });
+  await t.push({ bias: Float32Array.of(1, 2, 3) });
+  const digest = t.digest();
+  const socket = new WebSocket(`${t.url.replace('http', 'ws')}/models/default`, 'gradwire.v1');
+  await once(socket, 'open');
+  const answers: Record<string, unknown>[] = [];
+  socket.on('message', (data, binary) => {
+    if (!binary) answers.push(JSON.parse(String(data)) as Record<string, unknown>);
+  });
+  const answer = async (bytes: Uint8Array | string) => {
+    const count = answers.length;
+    socket.send(bytes);
+    while (answers.length === count) await once(socket, 'message');
+    return answers[count];
+  };
+  await answer(JSON.stringify({ type: 'hello', role: 'worker', producer: 'w', producerEpoch: 0 }));
+  const frame = (tensors: Parameters<typeof serialize>[0], base = '1') =>
+    serialize(tensors, {
+      gradwire: '1',
+      kind: 'gradients',
+      model: 'default',
+      producer: 'w',
+      producerEpoch: '0',
+      sequence: '7',
+      base,
+    });
+  const bias = (...values: number[]) => frame({ bias: Float32Array.from(values) });
+  const wrong: [string, Uint8Array][] = [
+    ['E_NONFINITE', bias(1, Number.NaN, 3)],
+    ['E_NONFINITE', bias(1, Number.NEGATIVE_INFINITY, 3)],
+    ['E_RANGE', bias(1, 1e20, 3)],
+    ['E_SHAPE', bias(1, 2)],
+    ['E_SHAPE', frame({ table: { shape: [2, 64], data: new Float32Array(128) } })],
+    ['E_DTYPE', frame({ bias: new Float64Array(3) })],
+    ['E_UNKNOWN', frame({ b9: new Float32Array(3) })],
+    ['E_BATCH_EMPTY', frame({})],
+    ['E_FUTURE', frame({ bias: new Float32Array(3) }, '99')],
+    ['E_ST_TRUNCATED', bias(1, 2, 3).slice(0, -4)],
+  ];
+  for (const [code, bytes] of wrong) {
+    const { type, code: found, sequence } = await answer(bytes);
+    assert.equal([type, found, sequence], ['nack', code, code.startsWith('E_ST') ? null : 7]);
+    assert.equal([t.version, t.digest()], [1, digest]);
+  }
+  assert.equal(await answer(bias(1, 2, 3)), { type: 'ack', sequence: 7, version: 2, duplicate: false });
+  socket.close();
+  await t.close();
 });
 
 test('who subscribes to the updates of a closed trainer is told that they are over', async ({ directory }) => {
