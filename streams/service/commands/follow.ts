@@ -37,15 +37,18 @@ async function follow(url: string, { model, out, interval, until, timeout, json 
   const status = replica.status$.subscribe(({ state, reason }) => {
     if (state !== 'live' && reason) process.stderr.write(`${state}: ${reason}\n`);
   });
+  let timer: NodeJS.Timeout | undefined;
   try {
     await Promise.race([replica.ready, stop]);
     await watch.show();
-    const timer = setInterval(() => void watch.show(), Math.max(interval, 0.05) * 1000);
+    timer = setInterval(() => void watch.show(), Math.max(interval, 0.05) * 1000);
     const end = until === undefined ? stop : Promise.race([stop, replica.reached(until)]);
-    await Promise.race([end, replica.closed, watch.failed]);
-    clearInterval(timer);
+    await Promise.race([watch.failed, end, replica.closed]);
     await watch.show({ always: true });
+    // a last write that failed is an error too
+    await Promise.race([watch.failed, undefined]);
   } finally {
+    clearInterval(timer);
     status.unsubscribe();
     await replica.close();
   }

@@ -14,9 +14,6 @@ export interface IntakeOptions {
   readonly onFull: (full: boolean) => void;
 }
 
-// what a batch that waits takes beside its frame, so that many small ones count as what they are
-const overhead = 2048;
-
 /** The batches under way. */
 export class Intake {
   readonly arrivals$: Observable<Arrival>;
@@ -50,7 +47,7 @@ export class Intake {
       return;
     }
     let open = true;
-    const byteLength = frame.byteLength + overhead;
+    const { byteLength } = frame;
     this.#count(1, byteLength);
     const settle = (given: Answer): void => {
       if (!open) return;
