@@ -33,7 +33,7 @@ export async function trainer<Name extends string>(options: TrainerOptions<Name>
     const { layout: model, model: name, run, epoch, published } = held;
     const { optimizer, snapshots } = history;
     const server = await openServer(held, options.listen);
-    const pusher = new Pusher(held, optimizer);
+    const pusher = new Pusher(held, optimizer, options.maxWaitingBytes);
     const closing$ = new Subject<void>();
     const version = (): number => held.version();
     const context = () => held.context();

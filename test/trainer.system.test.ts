@@ -7,6 +7,7 @@ import { lastValueFrom } from 'rxjs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { WebSocket } from 'ws';
+import type { GradwireError } from '../src/errors.ts';
 import { serialize } from '../src/frames/safetensors.ts';
 import type { GradientRecord } from '../src/gradients/batch.ts';
 import { layout } from '../src/layout.ts';
@@ -181,6 +182,21 @@ test('who subscribes to the updates of a closed trainer is told that they are ov
   assert.is(await lastValueFrom(t.updates$, { defaultValue: 'over' }), 'over');
 });
 
+test('pushes of this process that wait for the disk are limited by their bytes, and one alone may be larger', async ({
+  directory,
+}) => {
+  const t = await trainer({ model, directory, maxWaitingBytes: 1 });
+  const first = t.push({ bias: new Float32Array(3) });
+  const second = await t.push({ bias: new Float32Array(3) }).then(
+    () => 'taken',
+    ({ code, retryable }: GradwireError) => `${code} ${retryable}`,
+  );
+  assert.is(second, 'E_BUSY true');
+  assert.equal(await first, { version: 1, duplicate: false });
+  assert.equal(await t.push({ bias: new Float32Array(3) }), { version: 2, duplicate: false });
+  await t.close();
+});
+
 test('options that cannot be meant are refused before anything is opened', async ({ directory }) => {
   const wrong = [
     { snapshots: { every: 0 } },
@@ -188,6 +204,7 @@ test('options that cannot be meant are refused before anything is opened', async
     { snapshots: { intervalMs: Number.NaN } },
     { maxStaleness: -1 },
     { maxStalenes: 4 },
+    { maxWaitingBytes: 0 },
   ];
   for (const options of wrong) {
     const refused = await trainer({ model, directory: join(directory, 'x'), ...options } as never).then(

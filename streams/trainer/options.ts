@@ -32,14 +32,27 @@ export interface TrainerOptions<Name extends string = string> {
   readonly snapshots?: SnapshotSettings;
   /** How many versions a batch's base may be behind; no limit unless told. */
   readonly maxStaleness?: number;
+  /** Bytes of unanswered `push`es of this process from which on another is `E_BUSY`, one being always allowed; 64 MiB unless told. */
+  readonly maxWaitingBytes?: number;
   /** Told of what does not stop the trainer: a snapshot that could not be written. */
   readonly onError?: (error: unknown) => void;
 }
 
-const names = ['model', 'name', 'optimizer', 'directory', 'durability', 'listen', 'snapshots', 'maxStaleness', 'onError'];
+const names = [
+  'model',
+  'name',
+  'optimizer',
+  'directory',
+  'durability',
+  'listen',
+  'snapshots',
+  'maxStaleness',
+  'maxWaitingBytes',
+  'onError',
+];
 
 /** Throws `E_CONFIG` for options that cannot be meant, before anything is opened. */
-export function refuseTrainerOptions({ snapshots = {}, maxStaleness, ...options }: TrainerOptions<never>): void {
+export function refuseTrainerOptions({ snapshots = {}, maxStaleness, maxWaitingBytes, ...options }: TrainerOptions<never>): void {
   refuseUnknownOptions('trainer', options, names);
   refuseUnknownOptions('snapshots', snapshots, ['every', 'intervalMs', 'keep']);
   const { every = 1, intervalMs = 1, keep = 1 } = snapshots;
@@ -48,6 +61,7 @@ export function refuseTrainerOptions({ snapshots = {}, maxStaleness, ...options 
   if (!(intervalMs > 0))
     throw new GradwireError('E_CONFIG', `snapshots.intervalMs must be a number > 0; got ${String(intervalMs)}`);
   if (maxStaleness !== undefined && maxStaleness !== Number.POSITIVE_INFINITY) demandCount('maxStaleness', maxStaleness, 0);
+  if (maxWaitingBytes !== undefined) demandCount('maxWaitingBytes', maxWaitingBytes, 1);
 }
 
 function demandCount(name: string, value: unknown, least: number): void {

@@ -7,26 +7,28 @@ import type { CheckOptions } from '../../src/gradients/check.ts';
 import type { Answer, Arrival } from '../operators/flow.ts';
 import type { Held } from './held.ts';
 
+// as many as the sockets together may have waiting
+const defaultWaitingBytes = 64 << 20;
+
 /** A batch's fate: the version it became, and whether it had become that before. */
 export interface Pushed {
   readonly version: number;
   readonly duplicate: boolean;
 }
 
-// as many bytes as the sockets together may have waiting
-const mostWaitingBytes = 64 << 20;
-
 /** Turns pushes into arrivals and answers into promises. */
 export class Pusher<Name extends string = string> {
   readonly arrivals$: Subject<Arrival> = new Subject<Arrival>();
   readonly #held: Held<Name>;
   readonly #check: CheckOptions;
+  readonly #mostWaitingBytes: number;
   readonly #waiting = new Set<(error: unknown) => void>();
   #waitingBytes = 0;
   #sequence = 0;
   #ended: GradwireError | undefined;
 
-  constructor(held: Held<Name>, check: CheckOptions) {
+  constructor(held: Held<Name>, check: CheckOptions, mostWaitingBytes: number = defaultWaitingBytes) {
+    this.#mostWaitingBytes = mostWaitingBytes;
     this.#held = held;
     this.#check = check;
   }
@@ -39,7 +41,7 @@ export class Pusher<Name extends string = string> {
     const { producer = 'trainer', producerEpoch = epoch, base = this.#held.version() } = batch;
     const sequence = batch.sequence ?? ++this.#sequence;
     const frame = encodeGradients(layout, { model, producer, producerEpoch, sequence, base }, batch, this.#check);
-    if (this.#waitingBytes > 0 && this.#waitingBytes + frame.byteLength > mostWaitingBytes) {
+    if (this.#waitingBytes > 0 && this.#waitingBytes + frame.byteLength > this.#mostWaitingBytes) {
       throw new GradwireError('E_BUSY', `${this.#waitingBytes} bytes of batches wait to be written; await earlier pushes first`, {
         retryable: true,
       });

@@ -1,6 +1,6 @@
 // The client: joins early and late, comes back by itself, and pushes batches that are folded exactly once.
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { config, firstValueFrom, skip } from 'rxjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -722,6 +722,35 @@ test('the queue has a limit, and close tells those who wait that nobody knows', 
     assert.is(await codeOf(narrow.push({ gradients: bias })), 'E_BUSY');
     await narrow.close();
     assert.is(await one, 'E_CLOSED');
+  }));
+
+test('pushes before the first weights are limited by their bytes too, and leave their room when they are sent', async () => {
+  const silent = createServer((socket) => socket.resume()).listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const { port } = silent.address() as AddressInfo;
+  const worker = connect(`http://127.0.0.1:${port}`, { role: 'worker', maxQueueBytes: 36 });
+  const rows = { rows: Int32Array.of(1), values: new Float32Array(3) };
+  const pushed = [
+    codeOf(worker.push({ gradients: bias })),
+    codeOf(worker.push({ gradients: { 'dense/kernel': rows } as never })),
+  ];
+  assert.is(worker.unanswered, 2);
+  // 12 bytes, then 16, are less than 36; with 12 more they are not
+  pushed.push(codeOf(worker.push({ gradients: bias })));
+  assert.is(await codeOf(worker.push({ gradients: bias })), 'E_BUSY');
+  assert.is(worker.unanswered, 3);
+  await worker.close();
+  assert.equal(await Promise.all(pushed), Array(3).fill('E_CLOSED'));
+  silent.close();
+});
+
+test('what was pushed early takes no room once it is answered', () =>
+  withProxy({}, async (stand) => {
+    const worker = connect(stand.url, { role: 'worker', maxQueueBytes: 12 });
+    await worker.push({ gradients: bias });
+    await worker.push({ gradients: bias });
+    assert.is(worker.version, 2);
+    await worker.close();
   }));
 
 test('a worker whose name another process took over is told, and ends', () =>

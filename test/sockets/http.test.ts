@@ -344,6 +344,63 @@ test('a sender that goes away in the middle of a body changes nothing', () =>
     assert.is(stand.version(), 1);
   }));
 
+test('bodies on their way share a limit: the one beyond it is 429, and goes through when there is room', () => {
+  const whole = batch(1);
+  return withStand({ acceptBytes: whole.byteLength }, async (stand, port) => {
+    const slow = connect(port, '127.0.0.1');
+    slow.write(`POST /models/default/gradients HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${whole.byteLength}\r\n\r\n`);
+    slow.write(whole.subarray(0, 1));
+    while (stand.server.receivingBytes < 1) await ask(port, '/healthz');
+    const { status, json, headers } = await ask(port, '/models/default/gradients', { method: 'POST', body: batch(2) });
+    assert.equal([status, json.code, json.retryable, headers['retry-after']], [429, 'E_BUSY', true, '1']);
+    slow.end(whole.subarray(1));
+    const [answer] = await once(slow, 'data');
+    assert.match(String(answer), /^HTTP\/1\.1 200 /, 'a body alone may be as large as the limit');
+    assert.is((await ask(port, '/models/default/gradients', { method: 'POST', body: batch(2) })).status, 200);
+    assert.is(stand.server.receivingBytes, 0);
+  });
+});
+
+test('a body larger than the limit comes where it is alone', () => {
+  const body = batch(1);
+  return withStand({ acceptBytes: 10 }, async (_, port) => {
+    assert.is((await ask(port, '/models/default/gradients', { method: 'POST', body })).status, 200);
+  });
+});
+
+test('bodies that are cut off, or refused on their way, leave their room', () =>
+  withStand({}, async (stand, port) => {
+    const body = batch(1);
+    const cut = connect(port, '127.0.0.1');
+    cut.write(`POST /models/default/gradients HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.byteLength}\r\n\r\n`);
+    cut.write(body.subarray(0, 50));
+    while (stand.server.receivingBytes === 0) await ask(port, '/healthz');
+    cut.destroy();
+    while (stand.server.receivingBytes > 0) await ask(port, '/healthz');
+    assert.is(stand.version(), 1);
+  }));
+
+test('a connection that asks 17 times and reads no answer is cut', () =>
+  withStand({ lazy: true }, async (stand, port) => {
+    const body = batch(1);
+    const post = Buffer.concat([
+      Buffer.from(`POST /models/default/gradients HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.byteLength}\r\n\r\n`),
+      body,
+    ]);
+    const most = connect(port, '127.0.0.1');
+    most.write(Buffer.concat(Array(16).fill(post)));
+    while (stand.arrived.length < 16) await ask(port, '/healthz');
+    assert.not(most.destroyed);
+    const more = once(
+      most.on('error', () => undefined),
+      'close',
+    );
+    most.resume();
+    most.write(post);
+    await more;
+    assert.is(stand.arrived.length, 16, 'the last is not taken');
+  }));
+
 test('a close ends connections that are kept alive', async () => {
   const stand = await Stand.start({ closeMs: 100 });
   const socket = connect(stand.server.port, '127.0.0.1');

@@ -544,6 +544,24 @@ test('while too many bytes wait for answers no worker is read, and then they are
     for (const client of [a, b, c, late]) client.end();
   }));
 
+test('while too many batches wait for answers, however small, no worker is read, and then they are', () =>
+  withStand({ lazy: true, acceptBatches: 2 }, async (stand) => {
+    const { port } = stand.server;
+    const workers = await Promise.all(['a', 'b'].map((producer) => join(port, { role: 'worker', producer })));
+    const [a, b] = workers.map(({ client }) => client);
+    a.binary(batch(1, { producer: 'a' }));
+    a.binary(batch(2, { producer: 'a' }));
+    await until(() => stand.arrived.length === 2);
+    b.binary(batch(1, { producer: 'b' }));
+    for (let i = 0; i < 5; i++) await fetch(`${stand.url}/healthz`);
+    assert.is(stand.arrived.length, 2, 'the third is not read');
+    stand.work();
+    await until(() => stand.arrived.length === 1);
+    stand.work();
+    assert.is(stand.version(), 3);
+    for (const client of [a, b]) client.end();
+  }));
+
 /** Waits, one turn of the event loop after the other. */
 async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise((resolve) => setImmediate(resolve));

@@ -34,6 +34,7 @@ export class Pushes<Name extends string = string> {
   readonly #options: PushesOptions;
   readonly #outbox: Outbox;
   #early: Early<Name>[] = [];
+  #earlyBytes = 0;
   #model: Layout<Name> | undefined;
   #producerEpoch: number | undefined;
   #sequence: number | undefined;
@@ -60,15 +61,15 @@ export class Pushes<Name extends string = string> {
   async push(batch: WorkerBatch<Name>, version: number): Promise<Pushed> {
     if (this.#error !== undefined) throw this.#error;
     const { maxQueue, maxQueueBytes } = this.#options;
-    if (this.size >= maxQueue || this.#outbox.byteLength >= maxQueueBytes) {
+    if (this.size >= maxQueue || this.#outbox.byteLength + this.#earlyBytes >= maxQueueBytes) {
       const text = `${this.size} batches wait for an answer already; nothing was sent; wait for one of them`;
       throw new GradwireError('E_BUSY', text, { retryable: true });
     }
     const based = { ...batch, base: batch.base ?? version };
     if (this.#model !== undefined) return this.#add(this.#model, based);
-    return new Promise((resolve, reject) =>
-      this.#early.push({ batch: { ...based, gradients: copyOf(batch.gradients) }, resolve, reject }),
-    );
+    const gradients = copyOf(batch.gradients);
+    this.#earlyBytes += bytesIn(gradients);
+    return new Promise((resolve, reject) => this.#early.push({ batch: { ...based, gradients }, resolve, reject }));
   }
 
   /** A connection is there. The first welcome decides the epoch and where the numbers begin. */
@@ -81,9 +82,7 @@ export class Pushes<Name extends string = string> {
   /** The weights are there, and with them the model that batches are checked against. */
   ready(model: Layout<Name>): void {
     this.#model = model;
-    const early = this.#early;
-    this.#early = [];
-    for (const { batch, resolve } of early) resolve(this.#add(model, batch));
+    for (const { batch, resolve } of this.#takeEarly()) resolve(this.#add(model, batch));
   }
 
   /** The connection is gone; `tooLarge` where it ended over the size of a message. */
@@ -100,9 +99,15 @@ export class Pushes<Name extends string = string> {
   /** Everything unanswered, and every later push, ends with this error. */
   fail(error: GradwireError): void {
     this.#error = error;
-    for (const { reject } of this.#early) reject(error);
-    this.#early = [];
+    for (const { reject } of this.#takeEarly()) reject(error);
     this.#outbox.fail(error);
+  }
+
+  #takeEarly(): Early<Name>[] {
+    const early = this.#early;
+    this.#early = [];
+    this.#earlyBytes = 0;
+    return early;
   }
 
   async #add(model: Layout<Name>, { base, ...batch }: WorkerBatch<Name> & { base: number }): Promise<Pushed> {
@@ -125,4 +130,12 @@ function copyOfOne(gradient: unknown): unknown {
   if (gradient instanceof Float32Array) return gradient.slice();
   if (typeof gradient !== 'object' || gradient === null || !isRows(gradient)) return gradient;
   return { rows: gradient.rows.slice(), values: gradient.values.slice() };
+}
+
+/** Bytes of the arrays in a record; what is no gradient has none. */
+function bytesIn(record: GradientRecord): number {
+  const arrays = Object.values(record).flatMap((gradient: unknown) =>
+    typeof gradient === 'object' && gradient !== null && isRows(gradient) ? [gradient.rows, gradient.values] : [gradient],
+  );
+  return arrays.reduce((sum: number, array) => sum + (ArrayBuffer.isView(array) ? array.byteLength : 0), 0);
 }

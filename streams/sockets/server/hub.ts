@@ -6,6 +6,7 @@ import { closeCodes } from '../protocol/close-codes.ts';
 import { Backlog } from './backlog.ts';
 import type { WeightsAt } from './feed.ts';
 import { greet } from './greet.ts';
+import { Bodies } from './http-gradients.ts';
 import { Intake } from './intake.ts';
 import { EpochsGiven } from './join.ts';
 import { Peer, type PeerHost } from './peer.ts';
@@ -21,6 +22,7 @@ export class Hub implements PeerHost {
   readonly cache: ServedCache;
   readonly epochsGiven: EpochsGiven = new EpochsGiven();
   readonly intake: Intake;
+  readonly bodies: Bodies;
   readonly #sockets = new Set<WebSocket>();
   readonly #peers = new Set<Peer>();
   readonly #sweeping: NodeJS.Timeout;
@@ -35,11 +37,13 @@ export class Hub implements PeerHost {
     this.cache = new ServedCache(served);
     this.intake = new Intake({
       acceptBytes: limits.acceptBytes,
+      acceptBatches: limits.acceptBatches,
       version: () => served.version(),
       onFull: (full) => {
         for (const peer of this.#peers) peer.hold(full);
       },
     });
+    this.bodies = new Bodies(limits.acceptBytes);
     const finest = Math.min(limits.heartbeatMs, limits.pingMs, limits.pongMs, limits.resetMs) / 4;
     this.#sweeping = setInterval(() => this.#sweep(), Math.min(Math.max(finest, 5), 1000));
   }

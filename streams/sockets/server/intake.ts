@@ -8,6 +8,8 @@ import { refusal } from './answers.ts';
 export interface IntakeOptions {
   /** Bytes of unanswered batches from which on the intake is full. */
   readonly acceptBytes: number;
+  /** Unanswered batches from which on it is full, however small they are. */
+  readonly acceptBatches: number;
   /** The trainer's version. */
   readonly version: () => number;
   /** Called when the intake becomes full, and when it has room again. */
@@ -86,9 +88,10 @@ export class Intake {
     this.#unanswered += batches;
     this.#bytes += bytes;
     if (this.#unanswered === 0) this.#whenEmpty?.();
-    const { acceptBytes, onFull } = this.#options;
+    const { acceptBytes, acceptBatches, onFull } = this.#options;
+    const taken = Math.max(this.#bytes / acceptBytes, this.#unanswered / acceptBatches);
     // half of it must be free before reading goes on, so that sockets are not switched at every batch
-    const full = this.#full ? this.#bytes > acceptBytes / 2 : this.#bytes >= acceptBytes;
+    const full = this.#full ? taken > 0.5 : taken >= 1;
     if (full === this.#full) return;
     this.#full = full;
     onFull(full);

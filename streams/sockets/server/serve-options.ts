@@ -11,8 +11,10 @@ export interface ServeLimits {
   readonly creditBatches: number;
   /** Bytes that a worker may have in flight, one batch being always allowed; 32 MiB. */
   readonly creditBytes: number;
-  /** Bytes of all unanswered batches from which on no socket is read; 64 MiB. */
+  /** Bytes of all unanswered batches from which on no socket is read, and of the HTTP bodies that are on their way; 64 MiB each. */
   readonly acceptBytes: number;
+  /** Unanswered batches from which on no socket is read; 16,384. */
+  readonly acceptBatches: number;
   /** Update frames kept for those who lag or come back; 4,096. */
   readonly backlogFrames: number;
   /** Bytes of them; 64 MiB. */
@@ -55,6 +57,7 @@ const defaults: Required<ServeOptions> = {
   creditBatches: 8,
   creditBytes: 32 << 20,
   acceptBytes: 64 << 20,
+  acceptBatches: 16_384,
   backlogFrames: 4096,
   backlogBytes: 64 << 20,
   highWaterBytes: 1 << 20,

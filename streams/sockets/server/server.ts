@@ -23,6 +23,8 @@ export interface Server {
   readonly arrivals$: Observable<Arrival>;
   /** Every replica and worker that is connected. */
   readonly replicas: readonly PeerInfo[];
+  /** Bytes of HTTP bodies that have begun to come and are not whole yet. */
+  readonly receivingBytes: number;
   /** A tap: queues each update in the shared backlog for all sockets, and passes it on unchanged. */
   broadcast<Input>(): MonoTypeOperatorFunction<Publication<Input>>;
   /**
@@ -60,6 +62,9 @@ export async function serve(served: Served, options: ServeOptions = {}): Promise
     arrivals$: hub.intake.arrivals$,
     get replicas() {
       return hub.peers;
+    },
+    get receivingBytes() {
+      return hub.bodies.bytes;
     },
     broadcast: () => tap((publication) => hub.publish(publication)),
     close: () => (closed ??= close(http, hub, upgrades)),

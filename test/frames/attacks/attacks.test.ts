@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 import { GradwireError } from '../../../src/errors.ts';
 import { deserialize, withMetadata } from '../../../src/frames/safetensors.ts';
 import { attacks } from './attacks.ts';
-import { buffer, bytesAt } from './build.ts';
+import { buffer, bytesAt, empties } from './build.ts';
 
 const folder = new URL('.', import.meta.url);
 const fileOf = (name: string): Buffer => readFileSync(new URL(`${name}.safetensors`, folder));
@@ -58,6 +58,7 @@ test('every code of a malformed safetensors buffer has an attack', () => {
     'SHORT',
     'HEADER_LIMIT',
     'HEADER_LENGTH',
+    'COUNT',
     'UTF8',
     'JSON',
     'DUPLICATE',
@@ -130,8 +131,7 @@ test('a header a million deep is refused without a walk', () => {
 });
 
 test('300,000 tensors without bytes are refused by the length of their header, and 10,001 by their count', () => {
-  const empty = (count: number): Uint8Array =>
-    buffer(`{${Array.from({ length: count }, (_, i) => `"${i}":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}`).join()}}`);
+  const empty = (count: number): Uint8Array => buffer(empties(count));
   assert.is(
     verdict(() => deserialize(empty(300_000))),
     'E_ST_HEADER_LIMIT',

@@ -1,6 +1,6 @@
 // The attacks on the safetensors reader: one buffer for each way to be wrong, and the code that must be its answer.
 import type { ErrorCode } from '../../../src/errors.ts';
-import { buffer, bytesAt, entry, metadata } from './build.ts';
+import { buffer, bytesAt, empties, entry, metadata } from './build.ts';
 
 /** A buffer and its verdict. */
 export interface Attack {
@@ -34,6 +34,7 @@ const table: readonly (readonly [file: string, verdict: Attack['verdict'], what:
   ['limit-2-53', 'E_ST_HEADER_LIMIT', 'a header of 2^53 bytes', buffer(right, 4, 2n ** 53n)],
   ['limit-2-32', 'E_ST_HEADER_LIMIT', 'a header 2^32 bytes longer than it is, right where only 32 bits are read', buffer(right, 4, 2n ** 32n + BigInt(right.length))],
   ['limit-one-more', 'E_ST_HEADER_LIMIT', 'a header one byte longer than 1 MiB', buffer(right, 4, 2n ** 20n + 1n)],
+  ['limit-10001-tensors', 'E_ST_COUNT', 'one tensor more than 10,000, none with a byte', buffer(empties(10_001))],
   ['length-past-the-end', 'E_ST_HEADER_LENGTH', 'a header one byte longer than the buffer', buffer(right, 0, BigInt(right.length) + 1n)],
   ['length-alone', 'E_ST_HEADER_LENGTH', 'a length and nothing after it', buffer('', 0, 60n)],
   ['length-git-lfs', 'E_ST_HEADER_LENGTH', 'a Git LFS pointer in place of the file', new Uint8Array(Buffer.from(lfsPointer))],

@@ -28,3 +28,8 @@ export function bytesAt(...offsets: readonly (readonly [begin: number, end: numb
 export function metadata(text: string): string {
   return `{"__metadata__":${text},${entry().slice(1)}`;
 }
+
+/** A header of so many tensors without a byte. */
+export function empties(count: number): string {
+  return `{${Array.from({ length: count }, (_, i) => `"${i}":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}`).join()}}`;
+}
