@@ -110,8 +110,10 @@ export function quote(name: string): string {
   });
 }
 
-/** The names of an object's keys that `known` does not hold end in `E_CONFIG`, with the nearest known name as a hint. */
+/** What is no object, and an object with a key that `known` does not hold, ends in `E_CONFIG`, with the nearest known name as a hint. */
 export function refuseUnknownOptions(what: string, options: object, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null)
+    throw new GradwireError('E_CONFIG', `the ${what} options are an object; got ${options === null ? 'null' : typeof options}`);
   for (const key of Object.keys(options)) {
     if (known.includes(key)) continue;
     const near = known.find((name) => distance(name.toLowerCase(), key.toLowerCase()) <= 2);

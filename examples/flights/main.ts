@@ -23,6 +23,9 @@ const optimizer = { lr: 0.01, rho: 0.99, sparse: 'lazy' } as const;
 const batchesInRange = 64;
 const refreshMs = 250;
 
+// whoever reads our output may stop before its end, as `head` does
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+
 const options = readOptions(process.argv.slice(2));
 const display = makeDisplay(options.quiet);
 const interrupted = onInterrupt(() => display.stop());

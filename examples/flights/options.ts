@@ -16,7 +16,7 @@ export interface Options {
   readonly quiet?: boolean;
 }
 
-/** Reads the arguments after the program's name. A mistake prints one line and ends the process with exit code 1. */
+/** Reads the arguments after the program's name. A mistake prints one line and ends the process with exit code 2. */
 export function readOptions(args: readonly string[]): Options {
   return new Command('npm start --')
     .description(
@@ -35,6 +35,7 @@ export function readOptions(args: readonly string[]): Options {
     )
     .option('--quiet', 'print nothing but the final summary, as one line of JSON')
     .addHelpText('after', '\nExample:\n  $ npm start -- --limit 200000 --workers 2 --replicas 1 --directory runs/mine')
+    .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
     .parse([...args], { from: 'user' })
     .opts<Options>();
 }

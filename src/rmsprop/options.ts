@@ -45,8 +45,6 @@ const names = [...Object.keys(defaults), 'clipnorm', 'clipvalue'];
  * @throws GradwireError `E_CONFIG` that names the option, what it is and what it may be.
  */
 export function hyperparametersOf<Name extends string>(options: RMSpropOptions<Name>): Hyperparameters {
-  if (typeof options !== 'object' || options === null)
-    throw new GradwireError('E_CONFIG', `options are an object; got ${String(options)}`);
   refuseUnknownOptions('RMSprop', options, [...names, 'initial', 'kernel']);
   const given = Object.entries(options).filter(([name, value]) => names.includes(name) && value !== undefined && value !== null);
   const all: Hyperparameters = { ...defaults, ...Object.fromEntries(given) };

@@ -1,6 +1,7 @@
 // publish: steps in, update frames out. What is published is what replicas hold.
 import { defer, map, type OperatorFunction } from 'rxjs';
 import { bytesOf, digestOf } from '../../src/digest.ts';
+import { refuseUnknownOptions } from '../../src/errors.ts';
 import { encodeUpdate, type UpdateHeader } from '../../src/frames/update.ts';
 import { Published } from '../../src/published.ts';
 import type { Publication, Step } from './flow.ts';
@@ -19,14 +20,16 @@ export interface PublishOptions<Name extends string = string> {
   readonly published?: Published<Name>;
 }
 
-/** Publishes every version in encoding `f32`: the new values of the tensors and rows that the step touched. */
-export function publish<Name extends string, Input>({
-  name = 'default',
-  run = 'local',
-  epoch = 0,
-  digestEvery = 256,
-  published,
-}: PublishOptions<Name> = {}): OperatorFunction<Step<Name, Input>, Publication<Input>> {
+/**
+ * Publishes every version in encoding `f32`: the new values of the tensors and rows that the step touched.
+ *
+ * @throws GradwireError `E_CONFIG` for an option that it does not know.
+ */
+export function publish<Name extends string, Input>(
+  options: PublishOptions<Name> = {},
+): OperatorFunction<Step<Name, Input>, Publication<Input>> {
+  refuseUnknownOptions('publish', options, ['name', 'run', 'epoch', 'digestEvery', 'published']);
+  const { name = 'default', run = 'local', epoch = 0, digestEvery = 256, published } = options;
   return (source) =>
     defer(() => {
       let held = published;

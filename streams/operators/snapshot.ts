@@ -11,6 +11,7 @@ import {
   takeUntil,
   tap,
 } from 'rxjs';
+import { refuseUnknownOptions } from '../../src/errors.ts';
 import { encodeSnapshot, type Snapshot } from '../../src/frames/snapshot.ts';
 import { Producers } from '../../src/producers.ts';
 import { Tensors } from '../../src/tensors.ts';
@@ -35,15 +36,15 @@ export interface SnapshotOptions {
   readonly scheduler?: SchedulerLike;
 }
 
-/** Passes every step on unchanged. The state is copied in the step's own turn; encoding and writing it happen after. */
-export function snapshot<Name extends string, Input>({
-  write,
-  every = 5_000,
-  intervalMs = 30_000,
-  context = nameless,
-  onError = () => undefined,
-  scheduler = asyncScheduler,
-}: SnapshotOptions): MonoTypeOperatorFunction<Step<Name, Input>> {
+/**
+ * Passes every step on unchanged. The state is copied in the step's own turn; encoding and writing it happen after.
+ *
+ * @throws GradwireError `E_CONFIG` for an option that it does not know.
+ */
+export function snapshot<Name extends string, Input>(options: SnapshotOptions): MonoTypeOperatorFunction<Step<Name, Input>> {
+  refuseUnknownOptions('snapshot', options, ['write', 'every', 'intervalMs', 'context', 'onError', 'scheduler']);
+  const { write, every = 5_000, intervalMs = 30_000, context = nameless } = options;
+  const { onError = () => undefined, scheduler = asyncScheduler } = options;
   return connect((steps$) => {
     let written = 0;
     let writing = false;

@@ -16,6 +16,7 @@ export async function readModel(path: string): Promise<ModelFile> {
   const contents = await readBytes(path);
   if (isText(contents)) return { layout: shapesIn(path, contents), initial: undefined };
   const parameters = parametersIn(deserialize(contents, { headerBytes: 64 << 20 }));
+  refuseEmpty(path, parameters.layout);
   return { layout: parameters.layout, initial: Object.fromEntries(parameters) };
 }
 
@@ -43,6 +44,10 @@ function shapesIn(path: string, contents: Buffer): Layout {
     throw new GradwireError('E_FILE', `${quote(path)} is no JSON: ${(cause as Error).message}`, { cause });
   }
   const model = layout(shapes as Shapes);
-  if (model.tensors.length === 0) throw new GradwireError('E_LAYOUT', `${quote(path)} names no tensors`);
+  refuseEmpty(path, model);
   return model;
+}
+
+function refuseEmpty(path: string, { tensors }: Layout): void {
+  if (tensors.length === 0) throw new GradwireError('E_LAYOUT', `${quote(path)} names no tensors`);
 }

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
@@ -151,7 +152,7 @@ test('a worker that dies is reported in one line, and the others go on', async (
 test('bad input ends in one clear line', async () => {
   for (const args of [['--limit', 'many'], ['--workers', '0'], ['--batch', '-1'], ['--bogus'], ['extra'], ['--port', '70000']]) {
     const { code, stdout, stderr } = await run(args);
-    assert.is(code, 1, args.join(' '));
+    assert.is(code, 2, args.join(' '));
     assert.is(stdout, '');
     assert.match(stderr, /^error: [^\n]+\n$/);
   }
@@ -162,6 +163,14 @@ test('a directory that cannot be one ends in one clear line, and leaves no proce
   assert.is(code, 1);
   assert.is(stdout, '');
   assert.match(stderr, /^E_[A-Z]+: [^\n]+\n$/);
+});
+
+test('whoever reads the output may stop before its end', async () => {
+  const command = `"${process.execPath}" dist/examples/flights/main.js --limit 20000 --port 0 --directory "${join(folder, 'head')}" | head -c 1`;
+  const child = spawn('bash', ['-o', 'pipefail', '-c', command], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const stderr = text(child.stderr);
+  const [code] = await once(child, 'close');
+  assert.equal([code, await stderr], [0, '']);
 });
 
 test('--help shows every option and an example', async () => {

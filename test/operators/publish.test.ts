@@ -7,9 +7,15 @@ import { layout } from '../../src/layout.ts';
 import { publish } from '../../streams/operators/publish.ts';
 import { rmsprop } from '../../streams/operators/rmsprop.ts';
 import { marbles } from '../support/marbles.ts';
+import { refused } from '../support/refused.ts';
 
 const model = layout({ table: [100, 2], bias: [3] });
 const good = { bias: Float32Array.of(1, 2, 3) };
+
+test('options that publish does not know are refused where the operator is made', () => {
+  refused('E_CONFIG', () => publish({ encoding: 'int8' } as never), /encoding/);
+  refused('E_CONFIG', () => publish(null as never), /object/);
+});
 
 test('each step becomes one publication, and the ends of the source are its ends', () => {
   marbles(({ cold, expectObservable, expectSubscriptions }) => {

@@ -9,6 +9,7 @@ import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
 import { rmsprop } from '../../streams/operators/rmsprop.ts';
 import { type SnapshotOptions, snapshot } from '../../streams/operators/snapshot.ts';
 import { marbles } from '../support/marbles.ts';
+import { refused } from '../support/refused.ts';
 
 const model = layout({ w: [2] });
 const good = { w: Float32Array.of(1, -1) };
@@ -16,6 +17,12 @@ const nothing = async () => undefined;
 
 const tapped = (options: Partial<SnapshotOptions>) =>
   [rmsprop(model), snapshot<'w', unknown>({ write: nothing, ...options })] as const;
+
+test('options that snapshot does not know are refused where the operator is made', () => {
+  const write = async () => undefined;
+  refused('E_CONFIG', () => snapshot({ write, evry: 3 } as never), /every/);
+  refused('E_CONFIG', () => snapshot(undefined as never), /object/);
+});
 
 test('every step passes unchanged and at once, and the ends of the source are its ends', () => {
   marbles(({ cold, expectObservable, expectSubscriptions }) => {

@@ -145,6 +145,8 @@ test('bad input ends in one clear line and exit code 1 or 2, never in a stack tr
   const text = join(directory, 'text.safetensors');
   await writeFile(json, '{"w": [2]}');
   await writeFile(broken, '{"w": [2}');
+  const empty = join(directory, 'empty.safetensors');
+  await writeFile(empty, serialize({}));
   await writeFile(text, 'version https://git-lfs.github.com/spec/v1\n');
   const folder = join(directory, 'run');
   const cases: [number, RegExp, string[]][] = [
@@ -162,6 +164,7 @@ test('bad input ends in one clear line and exit code 1 or 2, never in a stack tr
     ],
     [2, /E_CONFIG: the directory holds no run yet/, ['serve', '--directory', join(directory, 'empty')]],
     [1, /E_RECORDING/, ['replay', json]],
+    [1, /E_LAYOUT: .*names no tensors/, ['serve', '--model', empty, '--directory', folder]],
     [1, /E_ST_HEADER_LENGTH/, ['inspect', text]],
     [1, /E_FILE/, ['inspect', join(directory, 'nothing')]],
     [2, /E_CONFIG: .*address "nowhere"/, ['follow', 'nowhere']],

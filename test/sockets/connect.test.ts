@@ -724,6 +724,15 @@ test('the queue has a limit, and close tells those who wait that nobody knows', 
     assert.is(await one, 'E_CLOSED');
   }));
 
+test('what a worker batch does not have is refused', () =>
+  withProxy({}, async (stand) => {
+    const worker = connect(stand.url, { role: 'worker' });
+    assert.is(await codeOf(worker.push({ gradients: bias, sequence: 3 } as never)), 'E_CONFIG');
+    assert.is(await codeOf(worker.push(null as never)), 'E_CONFIG');
+    assert.is(worker.unanswered, 0);
+    await worker.close();
+  }));
+
 test('pushes before the first weights are limited by their bytes too, and leave their room when they are sent', async () => {
   const silent = createServer((socket) => socket.resume()).listen(0, '127.0.0.1');
   await once(silent, 'listening');

@@ -1,5 +1,5 @@
 // A worker's way up: batches are numbered and encoded once, then stay in the outbox until they are answered.
-import { GradwireError } from '../../../src/errors.ts';
+import { GradwireError, refuseUnknownOptions } from '../../../src/errors.ts';
 import { encodeGradients } from '../../../src/frames/gradients.ts';
 import { type Batch, type GradientRecord, isRows } from '../../../src/gradients/batch.ts';
 import type { Layout } from '../../../src/layout.ts';
@@ -60,6 +60,7 @@ export class Pushes<Name extends string = string> {
   /** Resolves with the ack. See {@link RemoteWorker.push} for its errors. */
   async push(batch: WorkerBatch<Name>, version: number): Promise<Pushed> {
     if (this.#error !== undefined) throw this.#error;
+    refuseUnknownOptions('worker batch', batch, ['gradients', 'base', 'examples', 'loss', 'time']);
     const { maxQueue, maxQueueBytes } = this.#options;
     if (this.size >= maxQueue || this.#outbox.byteLength + this.#earlyBytes >= maxQueueBytes) {
       const text = `${this.size} batches wait for an answer already; nothing was sent; wait for one of them`;
