@@ -28,11 +28,13 @@ export async function trainer<Name extends string>(options: TrainerOptions<Name>
   refuseTrainerOptions(options as TrainerOptions<never>);
   if (options.listen !== undefined) serveOptionsOf(options.listen);
   const history = await openHistory(options);
+  const opened: { close(): Promise<void> }[] = [history];
   try {
     const held = await recover(history);
     const { layout: model, model: name, run, epoch, published } = held;
     const { optimizer, snapshots } = history;
     const server = await openServer(held, options.listen);
+    opened.unshift(server);
     const pusher = new Pusher(held, optimizer, options.maxWaitingBytes);
     const closing$ = new Subject<void>();
     const version = (): number => held.version();
@@ -48,7 +50,8 @@ export async function trainer<Name extends string>(options: TrainerOptions<Name>
       tap((step) => held.account(step)),
       snapshots
         ? snapshot<Name, Admitted<Name>>({
-            ...options.snapshots,
+            every: options.snapshots?.every,
+            intervalMs: options.snapshots?.intervalMs,
             write: (frame, at) => snapshots.write(frame, at),
             context,
             onError: options.onError,
@@ -62,7 +65,7 @@ export async function trainer<Name extends string>(options: TrainerOptions<Name>
     );
     return new Trainer({ held, server, pusher, updates$, closing$ });
   } catch (error) {
-    await history.close();
+    for (const each of opened) await each.close();
     throw error;
   }
 }
