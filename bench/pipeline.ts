@@ -8,12 +8,7 @@ import { layout } from '../src/index.ts';
 import { publish, rmsprop } from '../streams/operators/index.ts';
 import { connect } from '../streams/sockets/index.ts';
 import { trainer } from '../streams/trainer.ts';
-
-/** One line of a benchmark's table: what was measured, and its figures. */
-export interface Row {
-  readonly what: string;
-  readonly [figure: string]: string | number;
-}
+import type { Report, Row, Scale } from './report.ts';
 
 interface Workload {
   readonly name: string;
@@ -39,7 +34,8 @@ const workloads: readonly Workload[] = [
 const optimizer = { lr: 0.01, sparse: 'lazy' } as const;
 
 /** Every workload on each of its four ways, one after the other in this process. */
-export async function pipeline({ seconds }: { seconds: number }): Promise<Row[]> {
+export async function pipeline({ smoke }: Scale): Promise<Report> {
+  const seconds = smoke ? 0.2 : 3;
   const table: Row[] = [];
   for (const workload of workloads) {
     const operators = await operatorsAlone(workload, seconds);
@@ -58,7 +54,7 @@ export async function pipeline({ seconds }: { seconds: number }): Promise<Row[]>
       });
     }
   }
-  return table;
+  return { tables: [{ title: 'batches per second', rows: table }] };
 }
 
 async function operatorsAlone({ model, batch }: Workload, seconds: number): Promise<number> {

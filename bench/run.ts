@@ -1,24 +1,36 @@
-// The benchmarks: `npm run bench` runs all, `npm run bench -- pipeline` one, `--json` prints their rows, `--smoke` makes them short.
-import { cpus } from 'node:os';
+// The benchmarks: `npm run bench` runs all, `npm run bench kernel` one, `-- --json` prints their tables, `-- --smoke` makes them short.
+import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
-import { pipeline, type Row } from './pipeline.ts';
+import { kernel } from './kernel/kernel.ts';
+import { pipeline } from './pipeline.ts';
+import { printTable, type Report, type Scale } from './report.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { json: { type: 'boolean' }, smoke: { type: 'boolean' } },
 });
-const benches: Record<string, (scale: { seconds: number }) => Promise<Row[]>> = { pipeline };
+const benches: Record<string, (scale: Scale) => Promise<Report>> = { pipeline, kernel };
 
 for (const name of positionals.length > 0 ? positionals : Object.keys(benches)) {
-  if (benches[name] === undefined) {
+  if (!Object.hasOwn(benches, name)) {
     console.error(`no benchmark "${name}"; there are ${Object.keys(benches).join(', ')}`);
     process.exit(2);
   }
-  const rows = await benches[name]({ seconds: values.smoke ? 0.2 : 3 });
-  if (values.json)
-    console.log(JSON.stringify({ bench: name, node: process.version, cpu: cpus()[0]?.model, cores: cpus().length, rows }));
+  const { versions = {}, tables } = await benches[name]({ smoke: values.smoke ?? false });
+  const machine = {
+    cpu: cpus()[0]?.model ?? 'unknown',
+    cores: cpus().length,
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    node: process.version,
+    ...versions,
+  };
+  if (values.json) console.log(JSON.stringify({ bench: name, machine, tables }));
   else {
-    console.log(`${name}: Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model}`);
-    console.table(Object.fromEntries(rows.map(({ what, ...figures }) => [what, figures])));
+    console.log(
+      `${name}: ${Object.entries(machine)
+        .map(([what, value]) => `${what} ${value}`)
+        .join(', ')}`,
+    );
+    for (const table of tables) printTable(table);
   }
 }

@@ -1,6 +1,6 @@
 // Published weights q beside the parameters p: what q still lacks of p, and applying exactly what is sent.
 import type { Form } from './frames/forms.ts';
-import type { Gradients } from './gradients/check.ts';
+import type { Touched } from './rmsprop/fold.ts';
 import { Tensors } from './tensors.ts';
 
 /** The weights that replicas hold. A publication returns what it sends, and applies exactly that to them. */
@@ -14,11 +14,11 @@ export class Published<Name extends string = string> {
   }
 
   /**
-   * New values for what the batch touched, in encoding `f32`: rows where they take fewer bytes than the whole tensor.
+   * New values for what a step touched, in encoding `f32`: rows where they take fewer bytes than the whole tensor.
    * Values are views or gathered copies, good until the next step.
    */
-  take(touched: Gradients<Name>, parameters: Tensors<Name>): Form<Name>[] {
-    const forms = touched.tensors.map(({ tensor, rows }): Form<Name> => {
+  take(touched: readonly Touched<Name>[], parameters: Tensors<Name>): Form<Name>[] {
+    const forms = touched.map(({ tensor, rows }): Form<Name> => {
       const values = parameters.get(tensor.name);
       const sparse = rows !== undefined && rows.length * (1 + tensor.rowLength) < tensor.length;
       return sparse ? { tensor, rows, values: gather(values, rows, tensor.rowLength) } : { tensor, rows: undefined, values };

@@ -1,9 +1,10 @@
 // The snapshot frame: everything that a trainer needs to go on from a version as if it had never stopped.
 import { bytesOf, digestOf } from '../digest.ts';
-import { GradwireError } from '../errors.ts';
+import { GradwireError, quote } from '../errors.ts';
+import type { Layout } from '../layout.ts';
 import { type ProducerList, Producers } from '../producers.ts';
-import type { RMSpropConfig } from '../rmsprop/options.ts';
-import type { RMSpropState } from '../rmsprop/state.ts';
+import type { RMSpropConfig } from '../rmsprop/hyperparameters.ts';
+import { type RMSpropState, slotNames } from '../rmsprop/state.ts';
 import { Tensors } from '../tensors.ts';
 import { count, demandKind, digestIn, frameFormat, json, text } from './metadata.ts';
 import { deserialize, type Safetensors, serialize, type Tensor } from './safetensors.ts';
@@ -44,6 +45,7 @@ export function encodeSnapshot(snapshot: Snapshot): Uint8Array<ArrayBuffer> {
     examples: String(examples),
     digest: digestOf(bytesOf(parameters.flat)),
     optimizer: JSON.stringify(optimizer),
+    ...furtherState(state),
     producers: JSON.stringify(list),
   };
   const check = checkOf(
@@ -87,25 +89,47 @@ export function decodeSnapshot(frame: Uint8Array): Snapshot {
   };
 }
 
-function slotEntries({ layout }: Tensors, { accumulator, owed }: RMSpropState): [string, Tensor][] {
-  const slots = denseEntries(new Tensors(layout, accumulator)).map(([name, tensor]): [string, Tensor] => [
-    `${name}#accumulator`,
-    tensor,
-  ]);
+/** What not every optimizer carries, as JSON; nothing where this one does not. */
+function furtherState({ skipped = 0, lossScale, accumulating }: RMSpropState): { state?: string } {
+  if (skipped === 0 && lossScale === undefined && accumulating === undefined) return {};
+  return { state: JSON.stringify({ skipped, lossScale, accumulating }) };
+}
+
+function slotEntries({ layout }: Tensors, state: RMSpropState): [string, Tensor][] {
+  const { owed } = state;
+  const slots = (['accumulator', ...slotNames] as const).flatMap((slot) => {
+    const values = state[slot];
+    if (values === undefined) return [];
+    return denseEntries(new Tensors(layout, values)).map(([name, tensor]): [string, Tensor] => [`${name}#${slot}`, tensor]);
+  });
   const debts = [...owed].map(([name, data]): [string, Tensor] => [`${name}#owed`, { dtype: 'F64', shape: [data.length], data }]);
   return [...slots, ...debts];
 }
 
 function stateIn({ metadata, tensors }: Safetensors, { layout, flat }: Tensors): RMSpropState {
-  const accumulator = new Tensors(layout);
   const owed = new Map<string, Float64Array>();
-  for (const { name, length } of layout.tensors) {
-    const { data } = tensors.get(`${name}#accumulator`) ?? {};
-    if (!(data instanceof Float32Array) || data.length !== length)
-      throw new GradwireError('E_FRAME', 'the snapshot lacks an accumulator');
-    accumulator.get(name).set(data);
+  for (const { name } of layout.tensors) {
     const debts = tensors.get(`${name}#owed`)?.data;
     if (debts instanceof Float64Array) owed.set(name, debts);
   }
-  return { version: count(metadata, 'version'), parameters: flat, accumulator: accumulator.flat, owed };
+  const accumulator = slotIn('accumulator', tensors, layout);
+  if (accumulator === undefined) throw new GradwireError('E_FRAME', 'the snapshot lacks its accumulators');
+  const slots = slotNames
+    .map((slot) => [slot, slotIn(slot, tensors, layout)] as const)
+    .filter(([, values]) => values !== undefined);
+  const further = metadata.state === undefined ? {} : (json(metadata, 'state') as Partial<RMSpropState>);
+  return { ...further, version: count(metadata, 'version'), parameters: flat, accumulator, ...Object.fromEntries(slots), owed };
+}
+
+// a slot of all tensors, or undefined where the first does not have it
+function slotIn(slot: string, tensors: Safetensors['tensors'], layout: Layout): Float32Array | undefined {
+  const values = new Tensors(layout);
+  for (const { name, length } of layout.tensors) {
+    const data = tensors.get(`${name}#${slot}`)?.data;
+    if (data === undefined && name === layout.tensors[0].name) return undefined;
+    if (!(data instanceof Float32Array) || data.length !== length)
+      throw new GradwireError('E_FRAME', `the snapshot lacks the ${slot} of ${quote(name)}`);
+    values.get(name).set(data);
+  }
+  return values.flat;
 }

@@ -13,7 +13,7 @@ export interface TensorGradient<Name extends string = string> {
   readonly values: Float32Array;
 }
 
-/** A checked batch: its tensors in layout order. Made by {@link checkGradients} alone, and trusted by whoever gets one. */
+/** A batch that fits its model: its tensors in layout order. Made by {@link shapeGradients} and {@link checkGradients} alone. */
 export class Gradients<Name extends string = string> {
   readonly layout: Layout<Name>;
   readonly tensors: readonly TensorGradient<Name>[];
@@ -48,7 +48,18 @@ export const defaultMaxAbs = 1e9;
 export function checkGradients<Name extends string>(
   model: Layout<Name>,
   record: GradientRecord<Name>,
-  { maxAbs = defaultMaxAbs }: CheckOptions = {},
+  options: CheckOptions = {},
+): Gradients<Name> {
+  const gradients = shapeGradients(model, record, options);
+  for (const { tensor, values } of gradients.tensors) checkValues(tensor.name, values, options);
+  return gradients;
+}
+
+/** As {@link checkGradients}, but for the values: an optimizer finds those that are not finite or too large in its own first pass. */
+export function shapeGradients<Name extends string>(
+  model: Layout<Name>,
+  record: GradientRecord<Name>,
+  options: CheckOptions = {},
 ): Gradients<Name> {
   if (typeof record !== 'object' || record === null || ArrayBuffer.isView(record)) {
     throw new GradwireError(
@@ -59,7 +70,7 @@ export function checkGradients<Name extends string>(
   const tensors: TensorGradient<Name>[] = [];
   for (const name of Object.keys(record) as Name[]) {
     const gradient = record[name];
-    if (gradient !== undefined) tensors.push(checkTensor(known(model, name), gradient, maxAbs));
+    if (gradient !== undefined) tensors.push(shapeTensor(known(model, name), gradient, options));
   }
   if (tensors.length === 0) throw new GradwireError('E_BATCH_EMPTY', 'the batch has no gradients; nothing was applied');
   return new Gradients(
@@ -75,7 +86,7 @@ export type Foldable<Name extends string = string> =
   | Gradients<Name>
   | { readonly checked: Gradients<Name> };
 
-/** The checked gradients of a batch: those it brings where they were checked against this very model, else checked now. */
+/** The gradients of a batch: those it brings where they are of this very model, else shaped now; values are not looked at. */
 export function gradientsOf<Name extends string>(
   model: Layout<Name>,
   batch: Foldable<Name>,
@@ -85,16 +96,19 @@ export function gradientsOf<Name extends string>(
   if (checked instanceof Gradients) {
     return checked.layout === model
       ? (checked as Gradients<Name>)
-      : checkGradients(model, checked.toRecord() as GradientRecord<Name>, options);
+      : shapeGradients(model, checked.toRecord() as GradientRecord<Name>, options);
   }
   const record = batch as GradientRecord<Name> | Batch<Name>;
-  return checkGradients(model, isBatch(record) ? record.gradients : record, options);
+  return shapeGradients(model, isBatch(record) ? record.gradients : record, options);
 }
 
-function checkTensor<Name extends string>(tensor: TensorSpec<Name>, gradient: unknown, maxAbs: number): TensorGradient<Name> {
+function shapeTensor<Name extends string>(
+  tensor: TensorSpec<Name>,
+  gradient: unknown,
+  options: CheckOptions,
+): TensorGradient<Name> {
   if (gradient instanceof Float32Array) {
     if (gradient.length !== tensor.length) throw wrongLength(tensor, gradient.length, tensor.length, '');
-    checkValues(tensor.name, gradient, maxAbs);
     return { tensor, rows: undefined, values: gradient };
   }
   if (typeof gradient !== 'object' || gradient === null || !isRows(gradient)) {
@@ -112,14 +126,14 @@ function checkTensor<Name extends string>(tensor: TensorSpec<Name>, gradient: un
   if (!(rows instanceof Int32Array) || !(values instanceof Float32Array)) {
     throw new GradwireError('E_DTYPE', `the rows of ${quote(tensor.name)} are an Int32Array and its values a Float32Array`);
   }
-  return checkRows(tensor, rows, values, maxAbs);
+  return shapeRows(tensor, rows, values, options);
 }
 
-function checkRows<Name extends string>(
+function shapeRows<Name extends string>(
   tensor: TensorSpec<Name>,
   rows: Int32Array,
   values: Float32Array,
-  maxAbs: number,
+  options: CheckOptions,
 ): TensorGradient<Name> {
   const { name, shape, rowLength } = tensor;
   if (shape.length === 0) throw new GradwireError('E_ROWS', `${quote(name)} is a scalar and has no rows; nothing was applied`);
@@ -132,18 +146,26 @@ function checkRows<Name extends string>(
       `${quote(name)} has no row ${rows[stray]} (rows 0 to ${tensor.rows - 1}); nothing was applied`,
     );
   }
-  checkValues(name, values, maxAbs);
   if (isAscending(rows)) return { tensor, rows, values };
-  const summed = sumDuplicates(rows, values, rowLength);
-  checkValues(name, summed.values, maxAbs);
-  return { tensor, ...summed };
+  // each by itself, for a sum could hide them
+  checkValues(name, values, options);
+  return { tensor, ...sumDuplicates(rows, values, rowLength) };
 }
 
-function checkValues(name: string, values: Float32Array, maxAbs: number): void {
-  for (let i = 0; i < values.length; i++) {
-    // false for NaN too
-    if (!(Math.abs(values[i]) <= maxAbs)) throw wrongValue(name, values, i, maxAbs);
+/** Throws `E_NONFINITE` or `E_RANGE` where a value of the tensor's gradient is not finite or beyond `maxAbs`. */
+export function checkValues(name: string, values: Float32Array, { maxAbs = defaultMaxAbs }: CheckOptions): void {
+  // without their sign, the bits of floats are in the order of the floats, and of NaN above them all
+  const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
+  const most = bitsOf(maxAbs);
+  for (let i = 0; i < bits.length; i++) {
+    if ((bits[i] & 0x7fff_ffff) > most) throw wrongValue(name, values, i, maxAbs);
   }
+}
+
+// of the largest float32 that is not above `limit`
+function bitsOf(limit: number): number {
+  const bits = new Int32Array(Float32Array.of(limit).buffer)[0];
+  return Math.fround(limit) > limit ? bits - 1 : bits;
 }
 
 function wrongValue(name: string, values: Float32Array, first: number, maxAbs: number): GradwireError {

@@ -1,37 +1,87 @@
 // The memory an optimizer works in: one WebAssembly memory, sized once, which the scalar and the SIMD kernel share.
 import type { Layout } from '../layout.ts';
+import { blockLength, constantCount, constantsByteOffset, controlByteLength, regions, regionsByteOffset } from './control.ts';
 
-/** Regions of one memory; offsets inside `parameters`, `accumulator` and `gradients` are those of the layout. */
+/** Slots that not every optimizer has. */
+export interface ArenaOptions {
+  readonly centered: boolean;
+  readonly momentum: boolean;
+  readonly average: boolean;
+  readonly gradientSum: boolean;
+  /** Whether threads share it. */
+  readonly shared: boolean;
+}
+
+/** A WebAssembly memory, said without the names of an engine's own types. */
+export interface ArenaMemory {
+  readonly buffer: ArrayBuffer | SharedArrayBuffer;
+}
+
+/** Regions of one memory; offsets in all that hold a float for each parameter are those of the layout. A slot that is not there is empty. */
 export interface Arena {
-  readonly memory: WebAssembly.Memory;
-  readonly parameters: Float32Array<ArrayBuffer>;
-  readonly accumulator: Float32Array<ArrayBuffer>;
+  readonly memory: ArenaMemory;
+  /** The constants of the pass at hand, see `at`. */
+  readonly constants: Float32Array;
+  readonly parameters: Float32Array;
+  readonly accumulator: Float32Array;
   /** The batch at hand: a dense tensor at its offset, the values of a batch of rows from that offset on. */
-  readonly gradients: Float32Array<ArrayBuffer>;
+  readonly gradients: Float32Array;
+  readonly meanGradient: Float32Array;
+  readonly momentum: Float32Array;
+  readonly average: Float32Array;
+  readonly gradientSum: Float32Array;
+  /** A sum for each block of a range. */
+  readonly sums: Float64Array;
   /** The rows of the tensor at hand, as many as the largest tensor has. */
-  readonly rows: Int32Array<ArrayBuffer>;
-  /** What each row's accumulator is multiplied by before the step: rho to the number of batches that left it out. */
-  readonly factors: Float32Array<ArrayBuffer>;
+  readonly rows: Int32Array;
+  /** What each row's slots are multiplied by before the step: rho to the number of batches that left it out. */
+  readonly factors: Float32Array;
 }
 
 const pageBytes = 65_536;
+// regions of equal length a multiple of 4 KiB apart would share cache sets, and stores would seem to hit loads
+const staggerBytes = 64 * 9;
 
 /** Regions for a model, all zero. */
-export function makeArena(model: Layout): Arena {
+export function makeArena(model: Layout, { centered, momentum, average, gradientSum, shared }: ArenaOptions): Arena {
   const mostRows = model.tensors.reduce((most, { rows }) => Math.max(most, rows), 0);
-  const sizes = [model.length, model.length, model.length, mostRows, mostRows].map((length) => align(length * 4));
-  const offsets = sizes.map((_, i) => sizes.slice(0, i).reduce((sum, size) => sum + size, 0));
-  const total = sizes.reduce((sum, size) => sum + size, 0);
-  const pages = Math.max(1, Math.ceil(total / pageBytes));
-  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
-  const floats = (i: number, length: number) => new Float32Array(memory.buffer, offsets[i], length);
+  const each = model.length;
+  const lengths: Record<(typeof regions)[number], number> = {
+    parameters: each,
+    accumulator: each,
+    gradients: each,
+    meanGradient: centered ? each : 0,
+    momentum: momentum ? each : 0,
+    average: average ? each : 0,
+    gradientSum: gradientSum ? each : 0,
+    sums: 2 * (Math.ceil(each / blockLength) + 1),
+    rows: mostRows,
+    factors: mostRows,
+  };
+  let end = controlByteLength;
+  const offsets = regions.map((name) => {
+    const offset = end;
+    end = align(offset + lengths[name] * 4 + (lengths[name] > 0 ? staggerBytes : 0));
+    return offset;
+  });
+  const pages = Math.ceil(end / pageBytes);
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared });
+  const { buffer } = memory;
+  new Uint32Array(buffer, regionsByteOffset, regions.length).set(offsets);
+  const floats = (name: (typeof regions)[number]) => new Float32Array(buffer, offsets[regions.indexOf(name)], lengths[name]);
   return {
     memory,
-    parameters: floats(0, model.length),
-    accumulator: floats(1, model.length),
-    gradients: floats(2, model.length),
-    rows: new Int32Array(memory.buffer, offsets[3], mostRows),
-    factors: floats(4, mostRows),
+    constants: new Float32Array(buffer, constantsByteOffset, constantCount),
+    parameters: floats('parameters'),
+    accumulator: floats('accumulator'),
+    gradients: floats('gradients'),
+    meanGradient: floats('meanGradient'),
+    momentum: floats('momentum'),
+    average: floats('average'),
+    gradientSum: floats('gradientSum'),
+    sums: new Float64Array(buffer, offsets[regions.indexOf('sums')], lengths.sums / 2),
+    rows: new Int32Array(buffer, offsets[regions.indexOf('rows')], mostRows),
+    factors: floats('factors'),
   };
 }
 

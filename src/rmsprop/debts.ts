@@ -19,18 +19,20 @@ const tableSize = 1024;
  */
 export class Debts {
   readonly #accounts = new Map<string, Account>();
-  readonly #rho: number;
-  readonly #powers: Float32Array;
+  readonly #rhoOf: (tensor: TensorSpec) => number;
+  readonly #tables = new Map<number, Float32Array>();
 
-  /** `rho` as rounded to float32. */
-  constructor(rho: number) {
-    this.#rho = rho;
-    this.#powers = Float32Array.from({ length: tableSize }, (_, k) => powerOf(rho, k));
+  /** `rhoOf` gives a tensor's rho as rounded to float32. */
+  constructor(rhoOf: (tensor: TensorSpec) => number) {
+    this.#rhoOf = rhoOf;
   }
 
-  /** rho^k: by squaring in float64, then rounded to float32. `Math.pow` is not the same on every engine. */
-  power(k: number): number {
-    return k < tableSize ? this.#powers[k] : powerOf(this.#rho, k);
+  // rho^k for small k, and rho itself for the others
+  #powersOf(tensor: TensorSpec): (k: number) => number {
+    const rho = this.#rhoOf(tensor);
+    let table = this.#tables.get(rho);
+    if (table === undefined) this.#tables.set(rho, (table = Float32Array.from({ length: tableSize }, (_, k) => powerOf(rho, k))));
+    return (k) => (k < tableSize ? (table as Float32Array)[k] : powerOf(rho, k));
   }
 
   /** Writes what each of `rows` owes into `factors`, and marks them as touched by this batch. */
@@ -38,24 +40,25 @@ export class Debts {
     const account = this.#account(tensor);
     account.seen ??= new Float64Array(tensor.rows).fill(account.steps);
     const { seen, steps } = account;
+    const power = this.#powersOf(tensor);
     for (let i = 0; i < rows.length; i++) {
-      factors[i] = this.power(steps - seen[rows[i]]);
+      factors[i] = power(steps - seen[rows[i]]);
       seen[rows[i]] = steps + 1;
     }
     account.steps = steps + 1;
   }
 
-  /** Pays all rows of a tensor into `accumulator` (its own values), for a dense batch that touches every row. */
-  settle(tensor: TensorSpec, accumulator: Float32Array): void {
+  /** Pays all rows of a tensor into its slots, for a dense batch that touches every row; `slotsOf` gives its own values of each. */
+  settle(tensor: TensorSpec, slotsOf: () => readonly Float32Array[]): void {
     const account = this.#account(tensor);
     if (account.seen !== undefined) {
-      this.#pay(account, tensor, accumulator);
+      for (const slot of slotsOf()) this.#pay(account, tensor, slot);
       account.seen = undefined;
     }
     account.steps += 1;
   }
 
-  /** The accumulator as it would be after payment: multiplies what is owed into `copy`, and marks nothing. */
+  /** A slot as it would be after payment: multiplies what is owed into `copy`, and marks nothing. */
   readInto(tensor: TensorSpec, copy: Float32Array): void {
     const account = this.#accounts.get(tensor.name);
     if (account?.seen !== undefined) this.#pay(account, tensor, copy);
@@ -90,12 +93,14 @@ export class Debts {
     return account;
   }
 
-  #pay({ seen, steps }: Account, { rows, rowLength }: TensorSpec, accumulator: Float32Array): void {
+  #pay({ seen, steps }: Account, tensor: TensorSpec, slot: Float32Array): void {
+    const { rows, rowLength } = tensor;
+    const power = this.#powersOf(tensor);
     for (let row = 0; row < rows; row++) {
       const owed = steps - (seen?.[row] ?? steps);
       if (owed === 0) continue;
-      const factor = this.power(owed);
-      for (let i = row * rowLength; i < (row + 1) * rowLength; i++) accumulator[i] = Math.fround(accumulator[i] * factor);
+      const factor = power(owed);
+      for (let i = row * rowLength; i < (row + 1) * rowLength; i++) slot[i] = Math.fround(slot[i] * factor);
     }
   }
 }

@@ -1,50 +1,121 @@
 // RMSprop's equations in scalar float32: the specification that every faster kernel must equal bit for bit.
 import type { Arena } from './arena.ts';
-import type { Constants, Kernel } from './kernel.ts';
+import { at, blockLength, formulas, passes } from './control.ts';
+import type { Kernel } from './kernel.ts';
 
 const f32 = Math.fround;
+const lanes = new Float64Array(8);
 
 /**
- * Keras 2's RMSprop, one element at a time, every operation a float32 operation rounded in the order written.
+ * The passes of one batch, one value at a time, every operation a float32 operation rounded in the order written.
  *
- * ```
- * a = rho · a + (1 − rho) · g²
- * p = p − lr · g / (sqrt(a) + epsilon)
- * ```
- *
- * Source: `keras/optimizers.py` of Keras 2.3, class RMSprop. A float64 operation on float32 operands that is rounded to
- * float32 equals the float32 operation (+ − × ÷ √), so `Math.fround` around each is exact.
+ * A float64 operation on float32 operands that is rounded to float32 equals the float32 operation (+ − × ÷ √), so `Math.fround`
+ * around each is exact. The formulas with their sources stand in docs/SEMANTICS.md.
  */
-export function scalarKernel(arena: Arena, { rho, omr, epsilon }: Constants): Kernel {
-  const { parameters: p, accumulator: a, gradients, rows, factors } = arena;
+export function scalarKernel(arena: Arena, formula: number): Kernel {
+  const { parameters: p, gradients: g, average: e, gradientSum: s, constants, rows, factors } = arena;
+  const descend = makeDescend(arena, formula);
 
-  function step(i: number, g: number, factor: number, lr: number): void {
-    const owed = f32(a[i] * factor);
-    a[i] = f32(f32(rho * owed) + f32(omr * f32(g * g)));
-    p[i] = f32(p[i] - f32(f32(lr * g) / f32(f32(Math.sqrt(a[i])) + epsilon)));
+  // all passes over parameter i, whose gradient is g[j]; the value whose square is summed
+  function visit(which: number, i: number, j: number): number {
+    let value = 0;
+    if (which & passes.check) value = Math.abs(g[j]) <= constants[at.maxAbs] ? g[j] : Number.NaN;
+    if (which & passes.unscale) g[j] = f32(g[j] / constants[at.scale]);
+    if (which & passes.accumulate) s[i] = f32(s[i] + g[j]);
+    if (which & passes.average) {
+      g[j] = f32(s[i] / constants[at.steps]);
+      s[i] = 0;
+    }
+    if (which & passes.squares) value = g[j];
+    if (which & passes.scale) g[j] = f32(f32(g[j] * constants[at.clipnorm]) / constants[at.norm]);
+    if (which & passes.clip) g[j] = Math.min(Math.max(g[j], -constants[at.clipvalue]), constants[at.clipvalue]);
+    if (which & passes.coupled) g[j] = f32(g[j] + f32(constants[at.lambda] * p[i]));
+    if (which & passes.decoupled) p[i] = f32(p[i] - f32(f32(p[i] * constants[at.lambda]) * constants[at.lr]));
+    if (which & passes.update) value = descend(i, g[j]);
+    if (which & passes.follow) e[i] = f32(f32(constants[at.beta] * e[i]) + f32(constants[at.omb] * p[i]));
+    if (which & passes.overwrite) p[i] = e[i];
+    return value;
   }
 
   return {
-    sumOfSquares(offset, length, sum) {
-      let total = sum;
-      for (let i = offset; i < offset + length; i++) total += gradients[i] * gradients[i];
-      return total;
-    },
-    scale(offset, length, clipnorm, norm) {
-      for (let i = offset; i < offset + length; i++) gradients[i] = f32(f32(gradients[i] * clipnorm) / norm);
-    },
-    clip(offset, length, clipvalue) {
-      for (let i = offset; i < offset + length; i++) gradients[i] = Math.min(Math.max(gradients[i], -clipvalue), clipvalue);
-    },
-    dense(offset, length, lr) {
-      for (let i = offset; i < offset + length; i++) step(i, gradients[i], 1, lr);
-    },
-    rows(offset, rowLength, count, lr) {
-      for (let r = 0; r < count; r++) {
-        for (let j = 0; j < rowLength; j++) {
-          step(offset + rows[r] * rowLength + j, gradients[offset + r * rowLength + j], factors[r], lr);
-        }
+    run(which, offset, length, before = 0) {
+      let sum = before;
+      for (let i = offset; i < offset + length; i += blockLength) {
+        sum += block((k) => visit(which, i + k, i + k), Math.min(blockLength, offset + length - i));
       }
+      return sum;
+    },
+    rows(which, offset, rowLength, count) {
+      let sum = 0;
+      for (let r = 0; r < count; r++) {
+        const i = offset + rows[r] * rowLength;
+        pay(arena, formula, i, rowLength, factors[r]);
+        sum += block((k) => visit(which, i + k, offset + r * rowLength + k), rowLength);
+      }
+      return sum;
     },
   };
+}
+
+// the sum of squares of a block: eight lanes, added in pairs
+function block(visit: (k: number) => number, length: number): number {
+  lanes.fill(0);
+  for (let k = 0; k < length; k++) {
+    const value = visit(k);
+    lanes[k % 8] += value * value;
+  }
+  const [l0, l1, l2, l3, l4, l5, l6, l7] = lanes;
+  return l0 + l4 + (l2 + l6) + (l1 + l5 + (l3 + l7));
+}
+
+/**
+ * One element of the update; returns u, which p has lost.
+ *
+ * ```
+ * a = rho · a + (1 − rho) · g²        m = rho · m + (1 − rho) · g
+ * d = a, or centered max(a − m², 0)   D = √d + ε, or √(d + ε)
+ * u = (lr · g) / D                    plain
+ * b = µ · b + (lr · g) / D            u = b, or with nesterov µ · b + (lr · g) / D
+ * b = µ · b + g / D                   u = lr · b   (torch)
+ * p = p − u
+ * ```
+ */
+function makeDescend(arena: Arena, formula: number): (i: number, g: number) => number {
+  const { parameters: p, accumulator: a, meanGradient: m, momentum: b, constants } = arena;
+  const inside = (formula & formulas.inside) > 0;
+  const centered = (formula & formulas.centered) > 0;
+  const momentum = formula & formulas.raw;
+  return (i, g) => {
+    const [rho, omr, epsilon, lr, mu] = constants;
+    a[i] = f32(f32(rho * a[i]) + f32(omr * f32(g * g)));
+    let d = a[i];
+    if (centered) {
+      m[i] = f32(f32(rho * m[i]) + f32(omr * g));
+      const variance = f32(d - f32(m[i] * m[i]));
+      d = variance > 0 ? variance : 0;
+    }
+    const denominator = inside ? f32(Math.sqrt(f32(d + epsilon))) : f32(f32(Math.sqrt(d)) + epsilon);
+    let u: number;
+    if (momentum === formulas.raw) {
+      b[i] = f32(f32(mu * b[i]) + f32(g / denominator));
+      u = f32(lr * b[i]);
+    } else {
+      u = f32(f32(lr * g) / denominator);
+      if (momentum > 0) {
+        b[i] = f32(f32(mu * b[i]) + u);
+        u = momentum === formulas.nesterov ? f32(f32(mu * b[i]) + u) : b[i];
+      }
+    }
+    p[i] = f32(p[i] - u);
+    return u;
+  };
+}
+
+// what a row owes its slots
+function pay({ accumulator: a, meanGradient: m }: Arena, formula: number, offset: number, length: number, factor: number): void {
+  if (factor === 1) return;
+  for (let i = offset; i < offset + length; i++) {
+    a[i] = f32(a[i] * factor);
+    if (formula & formulas.centered) m[i] = f32(m[i] * factor);
+  }
 }

@@ -1,66 +1,62 @@
 // The two loops that do the arithmetic: SIMD for speed, scalar as the specification. Both give the same bits.
-import type { Arena } from './arena.ts';
+import type { Arena, ArenaMemory } from './arena.ts';
+import { blockLength } from './control.ts';
 import { scalarKernel } from './equations.ts';
-import { kernelBase64 } from './kernel.generated.ts';
+import { kernelBase64, memoryFlagsAt } from './kernel.generated.ts';
+import type { Crew } from './threads.ts';
 
-/** The constants of a step, each already rounded to float32. */
-export interface Constants {
-  readonly rho: number;
-  /** The float32 difference 1 − rho. */
-  readonly omr: number;
-  readonly epsilon: number;
-}
-
-/** The loops over one arena. `offset` and `length` count floats in the layout's range. */
+/** Passes over one arena, with the constants that stand in it. `offset` and `length` count floats in the layout's range. */
 export interface Kernel {
-  /** The norm's sum: `sum` plus the float64 squares of the staged gradients, one after the other. */
-  sumOfSquares(offset: number, length: number, sum: number): number;
-  /** Staged gradients times `clipnorm`, divided by `norm`: two float32 roundings. */
-  scale(offset: number, length: number, clipnorm: number, norm: number): void;
-  /** Staged gradients cut to ±clipvalue. */
-  clip(offset: number, length: number, clipvalue: number): void;
-  /** One step for a contiguous range of dense tensors. */
-  dense(offset: number, length: number, learningRate: number): void;
-  /** One step for the first `count` staged rows of the tensor at `offset`, each accumulator first multiplied by its factor. */
-  rows(offset: number, rowLength: number, count: number, learningRate: number): void;
+  /** Passes over a contiguous range; the sum of squares of the pass that makes one, added to `sum` (0 unless told) block by block. */
+  run(passes: number, offset: number, length: number, sum?: number): number;
+  /** Passes over the first `count` staged rows of the tensor at `offset`, each row's slots first multiplied by its factor. */
+  rows(passes: number, offset: number, rowLength: number, count: number): number;
 }
 
-interface Exports {
-  sumOfSquares(g: number, length: number, sum: number): number;
-  scale(g: number, length: number, clipnorm: number, norm: number): void;
-  clip(g: number, length: number, clipvalue: number): void;
-  dense(p: number, a: number, g: number, length: number, learningRate: number, rho: number, omr: number, epsilon: number): void;
-  // biome-ignore format: one line is one signature
-  rows(p: number, a: number, g: number, rows: number, factors: number, count: number, rowLength: number, learningRate: number, rho: number, omr: number, epsilon: number): void;
+/** What the WebAssembly module exports. */
+export interface KernelExports {
+  run(passes: number, formula: number, offset: number, length: number, firstSum: number): void;
+  rows(passes: number, formula: number, offset: number, rowLength: number, count: number): number;
 }
 
-let compiled: WebAssembly.Module | undefined;
+const modules = new Map<boolean, WebAssembly.Module>();
 
-/** The kernel of that name over an arena. */
-export function makeKernel(name: 'simd' | 'scalar', arena: Arena, constants: Constants): Kernel {
-  return name === 'scalar' ? scalarKernel(arena, constants) : simdKernel(arena, constants);
-}
+/** The scalar kernel over an arena. `formula` is a sum of `formulas`. */
+export { scalarKernel };
 
-function simdKernel(arena: Arena, { rho, omr, epsilon }: Constants): Kernel {
-  compiled ??= new WebAssembly.Module(Uint8Array.from(atob(kernelBase64), (character) => character.charCodeAt(0)));
-  const { exports } = new WebAssembly.Instance(compiled, { env: { memory: arena.memory } });
-  const wasm = exports as unknown as Exports;
-  const p = arena.parameters.byteOffset;
-  const a = arena.accumulator.byteOffset;
-  const g = arena.gradients.byteOffset;
-  const rows = arena.rows.byteOffset;
-  const factors = arena.factors.byteOffset;
+/** The SIMD kernel over an arena; a crew, where there is one, takes its share of long ranges. */
+export function simdKernel(arena: Arena, formula: number, crew: Crew | undefined): Kernel {
+  const wasm = instantiate(arena.memory);
+  const { sums } = arena;
   return {
-    sumOfSquares: (offset, length, sum) => wasm.sumOfSquares(g + offset * 4, length, sum),
-    scale: (offset, length, clipnorm, norm) => wasm.scale(g + offset * 4, length, clipnorm, norm),
-    clip: (offset, length, clipvalue) => wasm.clip(g + offset * 4, length, clipvalue),
-    dense: (offset, length, learningRate) => {
-      const at = offset * 4;
-      wasm.dense(p + at, a + at, g + at, length, learningRate, rho, omr, epsilon);
+    run(passes, offset, length, before = 0) {
+      if (crew === undefined || !crew.worthwhile(length)) wasm.run(passes, formula, offset, length, 0);
+      else crew.run(wasm, passes, formula, offset, length);
+      let sum = before;
+      for (let i = 0, blocks = Math.ceil(length / blockLength); i < blocks; i++) sum += sums[i];
+      return sum;
     },
-    rows: (offset, rowLength, count, learningRate) => {
-      const at = offset * 4;
-      wasm.rows(p + at, a + at, g + at, rows, factors, count, rowLength, learningRate, rho, omr, epsilon);
-    },
+    rows: (passes, offset, rowLength, count) => wasm.rows(passes, formula, offset, rowLength, count),
   };
+}
+
+/** The module's functions over a memory; threads call it for a memory that they share. */
+export function instantiate(memory: ArenaMemory): KernelExports {
+  const { exports } = new WebAssembly.Instance(moduleFor(isShared(memory)), { env: { memory } });
+  return exports as unknown as KernelExports;
+}
+
+// the module for shared memory differs in one flag of its import
+function moduleFor(shared: boolean): WebAssembly.Module {
+  let compiled = modules.get(shared);
+  if (compiled === undefined) {
+    const bytes = Uint8Array.from(atob(kernelBase64), (character) => character.charCodeAt(0));
+    if (shared) bytes[memoryFlagsAt] |= 2;
+    modules.set(shared, (compiled = new WebAssembly.Module(bytes)));
+  }
+  return compiled;
+}
+
+function isShared({ buffer }: ArenaMemory): boolean {
+  return !(buffer instanceof ArrayBuffer);
 }

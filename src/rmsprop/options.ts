@@ -1,43 +1,40 @@
-// The optimizer's hyper-parameters: defaults, checks, and the plain data that getConfig and fromConfig exchange.
+// The optimizer's options read: one name for each, defaults filled in, everything checked; and written down again by getConfig.
 import { GradwireError, quote, refuseUnknownOptions } from '../errors.ts';
 import { defaultMaxAbs } from '../gradients/check.ts';
+import { constraintOf } from './constraints.ts';
+import { groupsOf } from './groups.ts';
+import type { Group, Hyperparameters, RMSpropConfig, RMSpropOptions } from './hyperparameters.ts';
+import { wrong } from './plain.ts';
+import { isPreset, type Preset, type PresetRules, presets, presetsWith } from './presets.ts';
+import { lossScaleOf, refuseCombinations, refuseNumbers } from './ranges.ts';
+import { configOfRate, learningRateOf } from './schedules.ts';
 
-/** The hyper-parameters of Keras 2's RMSprop. All are numbers in float64; `rho` and `epsilon` are rounded to float32 once. */
-export interface Hyperparameters {
-  /** Learning rate, > 0 and at most 1e6, 0.001 unless told. */
-  readonly lr: number;
-  /** Decay of the mean square, 0 ≤ rho < 1, 0.9 unless told. */
-  readonly rho: number;
-  /** Added to the root of the mean square, 1e-30 to 1e6, 1e-8 unless told. */
-  readonly epsilon: number;
-  /** The learning rate of step t is `lr / (1 + decay · t)`; 0 unless told. */
-  readonly decay: number;
-  /** A batch whose norm over all its tensors reaches this is scaled down to it; no clipping unless told. */
-  readonly clipnorm?: number;
-  /** Gradients are cut to ±clipvalue, after `clipnorm`; no clipping unless told. */
-  readonly clipvalue?: number;
-  /**
-   * What a batch of rows does to the rows it leaves out. `exact` (default): what the dense batch with zeros there would do.
-   * `lazy`: nothing, as in TF1.
-   */
-  readonly sparse: 'exact' | 'lazy';
-  /** Largest |g| taken, 1e9 unless told. */
-  readonly maxAbs: number;
-}
+const common = {
+  decay: 0,
+  momentum: 0,
+  nesterov: false,
+  centered: false,
+  weightDecay: 0,
+  excludeFromWeightDecay: [] as readonly string[],
+  clipnorm: 0,
+  clipvalue: 0,
+  globalClipnorm: 0,
+  epsInSqrt: true,
+  useEma: false,
+  emaMomentum: 0.99,
+  emaOverwriteFrequency: 0,
+  gradientAccumulationSteps: 1,
+  lossScale: 1,
+  groups: [] as readonly Group[],
+  constraint: undefined,
+  sparse: 'exact',
+  maxAbs: defaultMaxAbs,
+} as const;
 
-/** Keras' configuration as plain data. What stands at its default and is not Keras' own is left out. */
-export type RMSpropConfig = Pick<Hyperparameters, 'lr' | 'rho' | 'epsilon' | 'decay'> & Partial<Hyperparameters>;
-
-/** What `new RMSprop(model, options)` takes; all of it may be left out. */
-export interface RMSpropOptions<Name extends string = string> extends Partial<Hyperparameters> {
-  /** Initial parameters by name, as many floats as the tensor has; tensors not named start at 0. Copied. */
-  readonly initial?: Partial<Record<Name, Float32Array>>;
-  /** The loop that does the arithmetic: `simd` (default) or `scalar`, which gives the same bits slowly. */
-  readonly kernel?: 'simd' | 'scalar';
-}
-
-const defaults: Hyperparameters = { lr: 0.001, rho: 0.9, epsilon: 1e-8, decay: 0, sparse: 'exact', maxAbs: defaultMaxAbs };
-const names = [...Object.keys(defaults), 'clipnorm', 'clipvalue'];
+const forAll = [
+  ...['preset', 'lr', 'rho', 'epsilon', 'useEma', 'emaMomentum', 'emaOverwriteFrequency', 'gradientAccumulationSteps'],
+  ...['lossScale', 'groups', 'constraint', 'sparse', 'maxAbs', 'initial', 'kernel', 'threads'],
+];
 
 /**
  * Options with defaults filled in and every value checked.
@@ -45,53 +42,84 @@ const names = [...Object.keys(defaults), 'clipnorm', 'clipvalue'];
  * @throws GradwireError `E_CONFIG` that names the option, what it is and what it may be.
  */
 export function hyperparametersOf<Name extends string>(options: RMSpropOptions<Name>): Hyperparameters {
-  refuseUnknownOptions('RMSprop', options, [...names, 'initial', 'kernel']);
-  const given = Object.entries(options).filter(([name, value]) => names.includes(name) && value !== undefined && value !== null);
-  const all: Hyperparameters = { ...defaults, ...Object.fromEntries(given) };
-  const { lr, rho, epsilon, decay, clipnorm, clipvalue, sparse, maxAbs } = all;
-  demand('lr', lr, float32(lr) > 0 && lr <= 1e6, 'a number > 0, at most 1e6');
-  demand('rho', rho, rho >= 0 && float32(rho) < 1, 'a number from 0 to below 1 in float32');
-  demand('epsilon', epsilon, epsilon >= 1e-30 && epsilon <= 1e6, 'a number from 1e-30 to 1e6');
-  demand('decay', decay, decay >= 0, 'a finite number >= 0');
-  demand('maxAbs', maxAbs, maxAbs > 0 && maxAbs <= 1e15, 'a number > 0, at most 1e15');
-  if (clipnorm !== undefined)
-    demand(
-      'clipnorm',
-      clipnorm,
-      clipnorm === 0 || (clipnorm >= 1e-30 && clipnorm <= 1e15),
-      '0 (off) or a number from 1e-30 to 1e15',
-    );
-  if (clipvalue !== undefined)
-    demand(
-      'clipvalue',
-      clipvalue,
-      clipvalue === 0 || (clipvalue >= 1e-30 && clipvalue <= 1e15),
-      '0 (off) or a number from 1e-30 to 1e15',
-    );
-  if (sparse !== 'exact' && sparse !== 'lazy') throw wrong('sparse', sparse, '"exact" or "lazy"');
-  const kernel = options.kernel ?? 'simd';
-  if (kernel !== 'simd' && kernel !== 'scalar') throw wrong('kernel', kernel, '"simd" or "scalar"');
-  return Object.freeze(all);
+  // what is no object is refused; names are looked at with the preset's
+  refuseUnknownOptions('RMSprop', options, Object.keys(options ?? {}));
+  const preset = options.preset ?? 'keras2';
+  if (!isPreset(preset)) throw wrong('preset', preset, `one of ${Object.keys(presets).join(', ')}`);
+  const rules = presets[preset];
+  const given = canonical(preset, rules, options as Record<string, unknown>);
+  const { lr = rules.defaults.lr } = given;
+  if (lr === undefined) throw new GradwireError('E_CONFIG', `preset ${preset} has no default learning rate; give lr`);
+  const all = {
+    ...common,
+    ...rules.defaults,
+    initialScale: rules.initialScale,
+    ...given,
+    preset,
+    lr: learningRateOf(lr),
+  } as Hyperparameters;
+  refuseNumbers(all);
+  refuseCombinations(all);
+  return Object.freeze({
+    ...all,
+    lossScale: lossScaleOf(all.lossScale),
+    groups: groupsOf(all.groups, all, rules),
+    constraint: all.constraint === undefined ? undefined : constraintOf('constraint', all.constraint),
+  });
 }
 
-/** The plain data that JSON keeps and `fromConfig` reads back. */
+/** The hyper-parameters that somebody gave, by their one name each. Throws `E_CONFIG` as {@link hyperparametersOf} does. */
+export function namesIn<Name extends string>(options: RMSpropOptions<Name>): (keyof Hyperparameters)[] {
+  const { preset = 'keras2' } = options;
+  return Object.keys(canonical(preset ?? 'keras2', presets[preset ?? 'keras2'], options as Record<string, unknown>)) as never;
+}
+
+/** The plain data that JSON keeps and `fromConfig` reads back. Throws `E_CONFIG` where the learning rate is a function. */
 export function configOf(all: Hyperparameters): RMSpropConfig {
-  const { lr, rho, epsilon, decay } = all;
+  const { preset, lr, rho, epsilon, decay } = all;
+  const defaults: Record<string, unknown> = { ...common, initialScale: presets[preset].initialScale };
+  const own = new Set(['preset', 'lr', 'rho', 'epsilon', 'decay']);
   const further = Object.entries(all).filter(
-    ([name, value]) => value !== ({ ...defaults, lr, rho, epsilon, decay } as Record<string, unknown>)[name],
+    ([name, value]) => !own.has(name) && JSON.stringify(value) !== JSON.stringify(defaults[name]),
   );
-  return { lr, rho, decay, epsilon, ...Object.fromEntries(further) };
+  const origin =
+    preset === 'keras2' ? { lr: configOfRate(lr), rho, decay, epsilon } : { preset, lr: configOfRate(lr), rho, epsilon };
+  return structuredCloneOf({ ...origin, ...Object.fromEntries(further) }) as RMSpropConfig;
 }
 
-function float32(value: unknown): number {
-  return typeof value === 'number' && Number.isFinite(Math.fround(value)) ? Math.fround(value) : Number.NaN;
+/** Gives every option its one name, and refuses those that the preset does not have. */
+function canonical(preset: Preset, { has, names }: PresetRules, options: Record<string, unknown>): Record<string, unknown> {
+  const allowed = [...forAll, ...has];
+  const given: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined || value === null) {
+      if (value === null && (name === 'lr' || name === names[name])) throw wrong(name, value, 'a learning rate');
+      continue;
+    }
+    const own = Object.hasOwn(names, name) ? names[name] : name;
+    if (!allowed.includes(own)) refuseName(preset, name, [...allowed, ...Object.keys(names)]);
+    if (Object.hasOwn(given, own)) throw new GradwireError('E_CONFIG', `${own} is given twice, once as ${quote(name)}`);
+    given[own] = value;
+  }
+  const { initial: _initial, kernel = 'simd', threads, ...hyperparameters } = given;
+  if (kernel !== 'simd' && kernel !== 'scalar') throw wrong('kernel', kernel, '"simd" or "scalar"');
+  if (kernel === 'scalar' && threads !== undefined) throw new GradwireError('E_CONFIG', 'threads work with kernel "simd" alone');
+  return hyperparameters;
 }
 
-function demand(name: string, value: unknown, holds: boolean, expected: string): void {
-  if (typeof value !== 'number' || !Number.isFinite(value) || !holds) throw wrong(name, value, expected);
+function refuseName(preset: Preset, name: string, known: readonly string[]): never {
+  const others = presetsWith(name).concat(
+    (Object.keys(presets) as Preset[]).filter((each) => Object.hasOwn(presets[each].names, name)),
+  );
+  if (others.length > 0) {
+    const text = `preset ${preset} has no option ${quote(name)}; it is one of ${[...new Set(others)].join(', ')}`;
+    throw new GradwireError('E_CONFIG', text);
+  }
+  refuseUnknownOptions('RMSprop', { [name]: 0 }, known);
+  throw new GradwireError('E_CONFIG', `unknown RMSprop option ${quote(name)}`);
 }
 
-function wrong(name: string, value: unknown, expected: string): GradwireError {
-  const found = typeof value === 'string' ? quote(value) : String(value);
-  return new GradwireError('E_CONFIG', `${name} must be ${expected}; got ${found}`);
+/** A copy that shares nothing, of plain data. */
+function structuredCloneOf<T>(data: T): T {
+  return JSON.parse(JSON.stringify(data)) as T;
 }

@@ -1,88 +1,115 @@
-// What an optimizer carries from step to step, and Keras' lists of it.
+// What an optimizer carries from step to step: taken, checked and put back.
 import { GradwireError, quote } from '../errors.ts';
 import type { Layout } from '../layout.ts';
+import { known } from '../tensors.ts';
+import type { Arena } from './arena.ts';
 import type { Owed } from './debts.ts';
+import type { Engine } from './engine.ts';
+import type { LossScaleState } from './loss-scale.ts';
+
+/** Slots that not every optimizer has: a float for each parameter, in layout order. */
+export interface Slots {
+  /** Mean gradients, of a centered optimizer; unpaid as the accumulator is. */
+  readonly meanGradient?: Float32Array;
+  /** Momentum buffers. */
+  readonly momentum?: Float32Array;
+  /** Moving averages of the parameters. */
+  readonly average?: Float32Array;
+  /** Sums of the gradients of an accumulation that has begun. */
+  readonly gradientSum?: Float32Array;
+}
 
 /** The complete state: resuming from it gives the same bits as never having stopped. Everything in it is a copy. */
-export interface RMSpropState {
+export interface RMSpropState extends Slots {
   /** Batches folded. */
   readonly version: number;
   /** All parameters in layout order. */
   readonly parameters: Float32Array;
   /** All mean squares in layout order, unpaid. */
   readonly accumulator: Float32Array;
-  /** What rows owe their accumulators (`sparse: 'exact'`). */
+  /** What rows owe their slots (`sparse: 'exact'`). */
   readonly owed: Owed;
+  /** Batches that a dynamic loss scale left out; 0 unless told. */
+  readonly skipped?: number;
+  /** Where a dynamic loss scale stands. */
+  readonly lossScale?: LossScaleState;
+  /** Names of the tensors that the running accumulation has had. */
+  readonly accumulating?: readonly string[];
 }
 
-/** Throws `E_WEIGHTS` where a state does not fit the model; changes nothing. */
-export function refuseState(model: Layout, { version, parameters, accumulator, owed }: RMSpropState): void {
-  if (!Number.isSafeInteger(version) || version < 0)
-    throw new GradwireError('E_WEIGHTS', `the state's version ${version} is not a count`);
-  for (const [what, values] of Object.entries({ parameters, accumulator })) {
-    if (!(values instanceof Float32Array) || values.length !== model.length) {
-      throw new GradwireError(
-        'E_WEIGHTS',
-        `the state has ${values?.length} ${what}, the model ${model.length}; nothing was restored`,
-      );
-    }
-  }
-  if (!finite(parameters))
-    throw new GradwireError('E_WEIGHTS', 'the state has parameters that are not finite; nothing was restored');
-  if (!finite(accumulator) || accumulator.some((each) => each < 0)) {
-    throw new GradwireError('E_WEIGHTS', 'the state has accumulators that are negative or not finite; nothing was restored');
-  }
-  for (const [name, counts] of owed) {
-    const rows = model.get(name)?.rows;
-    if (rows !== counts.length || counts.some((each) => !Number.isSafeInteger(each) || each < 0)) {
-      throw new GradwireError('E_WEIGHTS', `what the rows of ${quote(name)} owe does not fit the model; nothing was restored`);
-    }
-  }
-}
+/** The slots by name. */
+export const slotNames = ['meanGradient', 'momentum', 'average', 'gradientSum'] as const;
 
-/** Keras' `set_weights` argument: accumulators in layout order, or (Keras 2.3) the number of iterations before them. */
-export type KerasWeights = readonly (number | ArrayLike<number>)[];
-
-/**
- * A Keras list read: the accumulators as one flat range, and the iterations where the list has them.
- *
- * @throws GradwireError `E_WEIGHTS` that names the tensor, the expected and the found shape.
- */
-export function readKerasWeights(
+/** Everything that the next steps of an engine depend on. */
+export function stateOf(
   model: Layout,
-  weights: KerasWeights,
-): { accumulator: Float32Array; iterations: number | undefined } {
-  const count = model.tensors.length;
-  const hasIterations = weights.length === count + 1;
-  if (weights.length !== count && !hasIterations) {
-    const text = `setWeights got ${weights.length} arrays, the model takes ${count} accumulators, or ${count + 1} with iterations first; nothing was set`;
-    throw new GradwireError('E_WEIGHTS', text);
-  }
-  const accumulator = new Float32Array(model.length);
-  for (const [i, { name, shape, offset, length }] of model.tensors.entries()) {
-    const values = weights[i + Number(hasIterations)];
-    if (typeof values === 'number' || values?.length !== length) {
-      const found = typeof values === 'number' ? 'a number' : `${values?.length} values`;
-      throw new GradwireError(
-        'E_WEIGHTS',
-        `the accumulator of ${quote(name)} is [${shape}] (${length} values), got ${found}; nothing was set`,
-      );
-    }
-    accumulator.set(values, offset);
-    if (!accumulator.subarray(offset, offset + length).every((each) => each >= 0 && each < Number.POSITIVE_INFINITY)) {
-      throw new GradwireError(
-        'E_WEIGHTS',
-        `the accumulator of ${quote(name)} has values that are negative or not finite; nothing was set`,
-      );
-    }
-  }
-  return { accumulator, iterations: hasIterations ? readIterations(weights[0]) : undefined };
+  { arena, debts, fold }: Engine,
+  counts: { version: number; skipped: number },
+): RMSpropState {
+  const lossScale = fold.lossScale.state();
+  const accumulating = [...fold.accumulating].map(({ name }) => name);
+  const slots = slotNames.filter((name) => arena[name].length > 0).map((name) => [name, copyOf(arena[name])]);
+  return {
+    version: counts.version,
+    parameters: copyOf(arena.parameters),
+    accumulator: copyOf(arena.accumulator),
+    ...Object.fromEntries(slots),
+    owed: debts.owed(model),
+    ...(counts.skipped > 0 ? { skipped: counts.skipped } : {}),
+    ...(lossScale === undefined ? {} : { lossScale }),
+    ...(accumulating.length > 0 ? { accumulating } : {}),
+  };
 }
 
-function readIterations(value: number | ArrayLike<number>): number {
-  const iterations = Number(typeof value === 'object' ? (value.length === 1 ? value[0] : Number.NaN) : value);
-  if (Number.isSafeInteger(iterations) && iterations >= 0) return iterations;
-  throw new GradwireError('E_WEIGHTS', 'the first of the arrays, the iterations, is not one count; nothing was set');
+/** Puts a state back, but for its counts. Throws `E_WEIGHTS` where it does not fit; nothing is restored then. */
+export function restoreState(model: Layout, { arena, debts, fold }: Engine, state: RMSpropState): void {
+  refuseState(model, arena, state);
+  arena.parameters.set(state.parameters);
+  arena.accumulator.set(state.accumulator);
+  for (const name of slotNames) arena[name].set(state[name] ?? []);
+  debts.restore(state.owed);
+  fold.lossScale.restore(state.lossScale);
+  fold.accumulating.clear();
+  for (const name of state.accumulating ?? []) fold.accumulating.add(known(model, name));
+}
+
+/** A copy in memory of its own, also of memory that threads share. */
+export function copyOf(values: Float32Array): Float32Array<ArrayBuffer> {
+  return new Float32Array(values);
+}
+
+function refuseState(model: Layout, arena: Arena, state: RMSpropState): void {
+  if (typeof state !== 'object' || state === null)
+    throw misfit(`a state is an object; got ${state === null ? 'null' : typeof state}`);
+  const { version, skipped = 0, owed, accumulating = [] } = state;
+  if (!isCount(version)) throw misfit(`the state's version ${version} is not a count`);
+  if (!isCount(skipped) || skipped > version) throw misfit(`the state's count of skipped batches, ${skipped}, is none`);
+  for (const name of ['parameters', 'accumulator'] as const) refuseSlot(name, state[name], model.length);
+  for (const name of slotNames) refuseSlot(name, state[name] ?? new Float32Array(), arena[name].length);
+  if (state.accumulator.some((each) => each < 0)) throw misfit('the state has accumulators that are negative');
+  for (const [name, counts] of owed ?? []) {
+    const rows = model.get(name)?.rows;
+    if (rows !== counts.length || !counts.every(isCount))
+      throw misfit(`what the rows of ${quote(name)} owe does not fit the model`);
+  }
+  for (const name of accumulating)
+    if (model.get(name) === undefined) throw misfit(`the state accumulates ${quote(name)}, which the model does not have`);
+  const { scale = 1, good = 0 } = state.lossScale ?? {};
+  if (!(scale >= 1 && scale <= 2 ** 126) || !isCount(good)) throw misfit(`the state's loss scale ${scale} is none`);
+}
+
+function refuseSlot(name: string, values: unknown, length: number): void {
+  if (!(values instanceof Float32Array) || values.length !== length)
+    throw misfit(`the state has ${(values as Float32Array | undefined)?.length} ${name}, this optimizer ${length}`);
+  if (!finite(values)) throw misfit(`the state has ${name} that are not finite`);
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function misfit(text: string): GradwireError {
+  return new GradwireError('E_WEIGHTS', `${text}; nothing was restored`);
 }
 
 /** Whether every value is finite. */

@@ -49,11 +49,9 @@ export interface Admitted<Name extends string = string> extends Arrival {
 }
 
 /** One batch folded. */
-export interface Step<Name extends string = string, Input = unknown> extends StepResult {
+export interface Step<Name extends string = string, Input = unknown> extends StepResult<Name> {
   /** The parameters: **live views** that the next step overwrites; `parameters.copy(name)` stays as it is. */
   readonly parameters: Tensors<Name>;
-  /** The batch as it was checked: which tensors and rows the step touched. */
-  readonly gradients: Gradients<Name>;
   /** What came in. */
   readonly batch: Input;
   /** The optimizer itself, for its state; live. */

@@ -34,9 +34,9 @@ export function publish<Name extends string, Input>(
     defer(() => {
       let held = published;
       return source.pipe(
-        map(({ version, learningRate, parameters, gradients, batch }) => {
+        map(({ version, learningRate, parameters, touched, batch }) => {
           held ??= new Published(parameters);
-          const forms = held.take(gradients, parameters);
+          const forms = held.take(touched, parameters);
           const digest = version % digestEvery === 0 ? digestOf(bytesOf(held.weights.flat)) : undefined;
           const from = version - 1;
           const position = { model: name, run, epoch, from, version };

@@ -1,9 +1,9 @@
 // rmsprop: the optimizer as an operator. Batches in, steps out.
-import { defer, filter, map, type OperatorFunction } from 'rxjs';
+import { defer, filter, finalize, map, type OperatorFunction } from 'rxjs';
 import { GradwireError } from '../../src/errors.ts';
-import { type Foldable, gradientsOf } from '../../src/gradients/check.ts';
+import type { Foldable } from '../../src/gradients/check.ts';
 import type { Layout } from '../../src/layout.ts';
-import type { RMSpropOptions } from '../../src/rmsprop/options.ts';
+import type { RMSpropOptions } from '../../src/rmsprop/hyperparameters.ts';
 import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
 import type { RMSpropState } from '../../src/rmsprop/state.ts';
 import type { Step } from './flow.ts';
@@ -26,18 +26,16 @@ export function rmsprop<Name extends string, Input extends Foldable<Name> = Fold
   model: Layout<Name>,
   { state, onRefused, ...options }: RMSpropOperatorOptions<Name, Input> = {},
 ): OperatorFunction<Input, Step<Name, Input>> {
-  new RMSprop(model, options);
+  const { threads: _unused, ...withoutThreads } = options;
+  new RMSprop(model, withoutThreads);
   return (source) =>
     defer(() => {
       const optimizer = new RMSprop(model, options);
       if (state !== undefined) optimizer.restore(typeof state === 'function' ? state() : state);
-      const { maxAbs } = optimizer.getConfig();
       let refused = 0;
       const fold = (batch: Input): Step<Name, Input> | undefined => {
         try {
-          const gradients = gradientsOf(model, batch, { maxAbs });
-          const { version, learningRate } = optimizer.step(gradients);
-          return { version, learningRate, parameters: optimizer.parameters, gradients, batch, optimizer, refused };
+          return { ...optimizer.step(batch), parameters: optimizer.parameters, batch, optimizer, refused };
         } catch (error) {
           if (!(error instanceof GradwireError)) throw error;
           refused += 1;
@@ -48,6 +46,7 @@ export function rmsprop<Name extends string, Input extends Foldable<Name> = Fold
       return source.pipe(
         map(fold),
         filter((step) => step !== undefined),
+        finalize(() => optimizer.release()),
       );
     });
 }

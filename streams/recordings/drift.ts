@@ -1,7 +1,8 @@
 // A run that goes on keeps its model and its options: what the caller says explicitly must be what was recorded.
 import { GradwireError, quote } from '../../src/errors.ts';
 import { type Layout, sameLayout } from '../../src/layout.ts';
-import { hyperparametersOf, type RMSpropOptions } from '../../src/rmsprop/options.ts';
+import type { RMSpropOptions } from '../../src/rmsprop/hyperparameters.ts';
+import { hyperparametersOf, namesIn } from '../../src/rmsprop/options.ts';
 import type { About } from './segment/about.ts';
 
 /** What a caller may say about a run; what is left open is as recorded. */
@@ -16,12 +17,18 @@ export function refuseDrift<Name extends string>({ name, model, optimizer = {} }
   if (name !== undefined && name !== about.name) throw drift('the model name', quote(about.name), quote(name));
   if (model !== undefined) refuseLayout(about.model, model);
   // checked with their defaults, so that a wrong value is refused as such
-  const given: Readonly<Record<string, unknown>> = { ...hyperparametersOf(optimizer) };
-  const recorded: Readonly<Record<string, unknown>> = { ...hyperparametersOf(about.optimizer) };
-  for (const [key, value] of Object.entries(optimizer)) {
-    if (value === undefined || value === null || key === 'initial' || key === 'kernel') continue;
-    if (given[key] !== recorded[key]) throw drift(key, String(recorded[key]), String(given[key]));
+  const recorded = hyperparametersOf(about.optimizer);
+  const said = { preset: recorded.preset, ...optimizer };
+  const names = namesIn(said);
+  const given = hyperparametersOf(names.includes('lr') ? said : { ...said, lr: recorded.lr });
+  for (const name of names) {
+    const [was, is] = [shown(recorded[name]), shown(given[name])];
+    if (was !== is) throw drift(name, was, is);
   }
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' ? value : (JSON.stringify(value) ?? 'off');
 }
 
 function refuseLayout(recorded: Layout, given: Layout): void {

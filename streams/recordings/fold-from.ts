@@ -4,7 +4,7 @@ import { deserialize } from '../../src/frames/safetensors.ts';
 import { readWeights } from '../../src/frames/weights.ts';
 import { type Layout, sameLayout } from '../../src/layout.ts';
 import { Producers } from '../../src/producers.ts';
-import type { RMSpropConfig } from '../../src/rmsprop/options.ts';
+import type { RMSpropConfig } from '../../src/rmsprop/hyperparameters.ts';
 import type { RMSpropState } from '../../src/rmsprop/state.ts';
 import { type History, readHistory } from './history.ts';
 import { BadPlace } from './segment/bad-place.ts';

@@ -5,7 +5,7 @@ import { encodeWeights } from '../../src/frames/weights.ts';
 import { type Batch, type GradientRecord, isBatch } from '../../src/gradients/batch.ts';
 import { type Foldable, Gradients } from '../../src/gradients/check.ts';
 import type { Layout } from '../../src/layout.ts';
-import type { RMSpropOptions } from '../../src/rmsprop/options.ts';
+import type { RMSpropOptions } from '../../src/rmsprop/hyperparameters.ts';
 import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
 import type { CreateFile } from './disk.ts';
 import { newRunName } from './run.ts';
@@ -42,7 +42,7 @@ export class Recorder<Name extends string> {
     const optimizer = new RMSprop(model, given);
     const run = newRunName();
     this.#options = options;
-    this.#maxAbs = given?.maxAbs;
+    this.#maxAbs = optimizer.maxAbs;
     this.#series = new SegmentSeries({
       about: { run, epoch: 1, epochs: [[1, 1]], name, model, optimizer: optimizer.getConfig() },
       initial: () => encodeWeights({ model: name, run, epoch: 1, version: 0 }, optimizer.parameters),

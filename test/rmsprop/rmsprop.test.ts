@@ -75,7 +75,7 @@ test('a list of weights that does not fit is refused by tensor, expected and fou
   const optimizer = new RMSprop(model);
   optimizer.step(batch(1));
   const before = optimizer.getWeights();
-  refused('E_WEIGHTS', () => optimizer.setWeights([new Float32Array(6)]), /1 arrays.*2 accumulators/);
+  refused('E_WEIGHTS', () => optimizer.setWeights([new Float32Array(6)]), /1 arrays.*takes 2 \(accumulator\)/);
   refused(
     'E_WEIGHTS',
     () => optimizer.setWeights([new Float32Array(6).fill(9), new Float32Array(4)]),

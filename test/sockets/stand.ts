@@ -145,8 +145,8 @@ export class Stand implements Served {
       'layout' in given ? (given as Gradients).toRecord() : (given as GradientRecord),
     );
     const from = this.#version;
-    const { version, learningRate } = this.optimizer.step(gradients);
-    const forms = this.published.take(gradients, this.optimizer.parameters);
+    const { version, learningRate, touched } = this.optimizer.step(gradients);
+    const forms = this.published.take(touched, this.optimizer.parameters);
     const { model, run, epoch } = this;
     const digest = version % 256 === 0 ? digestOf(bytesOf(this.published.weights.flat)) : undefined;
     const frame = encodeUpdate({ model, run, epoch, from, version, encoding: 'f32', learningRate, digest, folded: [] }, forms);

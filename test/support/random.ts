@@ -1,7 +1,7 @@
 // Seeded chance: the seed is printed, so that a failure can be run again.
 
-/** The seed of this run: GRADWIRE_SEED, or a random one. */
-export const seed: number = Number(process.env.GRADWIRE_SEED ?? Math.floor(Math.random() * 2 ** 31));
+/** The seed of this run: GRADWIRE_SEED, or a random one. A browser has no process. */
+export const seed: number = Number(globalThis.process?.env.GRADWIRE_SEED ?? Math.floor(Math.random() * 2 ** 31));
 
 /** A source of numbers from 0 to below 1 (mulberry32). */
 export function chance(from: number = seed): () => number {

@@ -10,8 +10,8 @@ const bias = new Float32Array(10);
 const t = await trainer({ model, optimizer: { lr: 0.01, sparse: 'lazy' }, directory: 'run', listen: { port: 0 } });
 // @ts-expect-error the optimizer is given by its options
 await trainer({ model, optimizer: 'rmsprop' });
-// @ts-expect-error Keras' word is lr
-await trainer({ model, optimizer: { learningRate: 0.01 } });
+// @ts-expect-error nobody calls it so
+await trainer({ model, optimizer: { learning: 0.01 } });
 // @ts-expect-error hyper-parameters belong to the optimizer
 await trainer({ model, lr: 0.01 });
 // @ts-expect-error a port is a number

@@ -12,7 +12,7 @@ const records$ = of<GradientRecord<Name>>({ 'dense/bias': bias });
 records$.pipe(rmsprop(model, { lr: 0.01 }), publish());
 batches$.pipe(rmsprop(model, { lr: 0.01 })).subscribe(({ version, parameters }) => parameters.get('dense/bias').fill(version));
 // @ts-expect-error Keras' word is lr
-records$.pipe(rmsprop(model, { learningRate: 0.01 }));
+records$.pipe(rmsprop(model, { learning: 0.01 }));
 // @ts-expect-error batches of another model
 of<GradientRecord<'w'>>({ w: bias }).pipe(rmsprop(model));
 // @ts-expect-error batches are not bytes here; admit() reads frames

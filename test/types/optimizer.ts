@@ -6,8 +6,13 @@ const values = new Float32Array(7840);
 const rows = Int32Array.of(3, 9);
 
 const optimizer = new RMSprop(model, { lr: 0.001, rho: 0.9, epsilon: 1e-8, decay: 1e-4, initial: { 'dense/kernel': values } });
-// @ts-expect-error Keras' word is lr
-new RMSprop(model, { learningRate: 0.001 });
+new RMSprop(model, { preset: 'torch', lr: 0.01, alpha: 0.99, eps: 1e-8, weight_decay: 1e-4, momentum: 0.9 });
+// @ts-expect-error there is no such preset
+new RMSprop(model, { preset: 'keras4' });
+// @ts-expect-error nobody calls it so
+new RMSprop(model, { learning: 0.001 });
+// @ts-expect-error a schedule says its type
+new RMSprop(model, { lr: { initialLearningRate: 0.1, decaySteps: 10, decayRate: 0.5 } });
 // @ts-expect-error a rate is a number
 new RMSprop(model, { lr: '0.001' });
 // @ts-expect-error there is no such tensor
@@ -28,7 +33,7 @@ optimizer.step({ 'dense/bias': [0.1, 0.2] });
 optimizer.step({ 'dense/bias': new Float64Array(10) });
 // @ts-expect-error a batch is by name
 optimizer.step(values);
-// @ts-expect-error a batch of nothing
+// what stands in optimizer.gradients
 optimizer.step();
 
 optimizer.step({ embedding: { rows, values: new Float32Array(2 * 16) } });
@@ -66,5 +71,5 @@ optimizer.setWeights([12, values, new Float32Array(10), new Float32Array(16000)]
 optimizer.setWeights(values);
 // @ts-expect-error a state is what state() gives
 optimizer.restore({ version: 3 });
-// @ts-expect-error a configuration has lr, rho, epsilon and decay
-RMSprop.fromConfig({ lr: 0.1 }, model);
+// @ts-expect-error a configuration is an object
+RMSprop.fromConfig('{"lr": 0.1}', model);

@@ -1,84 +1,402 @@
-// The SIMD kernel, in AssemblyScript: four float32 lanes at a time, the rest one by one, in the order of the equations.
-// Compiled by build.mjs beside it into ../kernel.generated.ts. Pointers are byte addresses in the arena's memory.
+// The SIMD kernel, in AssemblyScript: four float32 lanes at a time, in the order of ../equations.ts, which is its specification.
+// Compiled by build.mjs beside it into ../kernel.generated.ts. Pointers are byte addresses in the arena's memory; the places of
+// the constants and of the regions are those of ../control.ts.
+
+// passes over a block, run in this order
+const CHECK = 1;
+const UNSCALE = 2;
+const ACCUMULATE = 4;
+const AVERAGE = 8;
+const SQUARES = 16;
+const SCALE = 32;
+const CLIP = 64;
+const COUPLED = 128;
+const DECOUPLED = 256;
+const UPDATE = 512;
+const FOLLOW = 1024;
+const OVERWRITE = 2048;
+
+// formulas of UPDATE
+const INSIDE = 1;
+const CENTERED = 2;
+const MOMENTUM = 4; // times none, scaled, nesterov, raw
+
+const blockBytes: usize = 4096 * 4;
 
 // @ts-ignore: decorator
 @inline
-function descend(p: usize, a: usize, g: f32, factor: f32, lr: f32, rho: f32, omr: f32, epsilon: f32): void {
-  const mean = rho * (load<f32>(a) * factor) + omr * (g * g);
-  store<f32>(a, mean);
-  store<f32>(p, load<f32>(p) - (lr * g) / (sqrt<f32>(mean) + epsilon));
+function constant(i: usize): f32 {
+  return load<f32>(64 + (i << 2));
 }
 
 // @ts-ignore: decorator
 @inline
-function descend4(p: usize, a: usize, g: v128, mean: v128, lr: v128, rho: v128, omr: v128, epsilon: v128): void {
-  const next = f32x4.add(f32x4.mul(rho, mean), f32x4.mul(omr, f32x4.mul(g, g)));
-  v128.store(a, next);
-  const update = f32x4.div(f32x4.mul(lr, g), f32x4.add(f32x4.sqrt(next), epsilon));
-  v128.store(p, f32x4.sub(v128.load(p), update));
+function splat(i: usize): v128 {
+  return v128.load32_splat(64 + (i << 2));
 }
 
-export function dense(p: usize, a: usize, g: usize, length: i32, lr: f32, rho: f32, omr: f32, epsilon: f32): void {
-  const lr4 = f32x4.splat(lr);
-  const rho4 = f32x4.splat(rho);
-  const omr4 = f32x4.splat(omr);
-  const epsilon4 = f32x4.splat(epsilon);
-  const end4: usize = (<usize>length & ~3) << 2;
-  const end: usize = <usize>length << 2;
+// @ts-ignore: decorator
+@inline
+function region(i: usize): usize {
+  return <usize>load<u32>(128 + (i << 2));
+}
+
+// @ts-ignore: decorator
+@inline
+const P: usize = 0;
+// @ts-ignore: decorator
+@inline
+const A: usize = 1;
+// @ts-ignore: decorator
+@inline
+const G: usize = 2;
+// @ts-ignore: decorator
+@inline
+const M: usize = 3;
+// @ts-ignore: decorator
+@inline
+const B: usize = 4;
+// @ts-ignore: decorator
+@inline
+const E: usize = 5;
+// @ts-ignore: decorator
+@inline
+const S: usize = 6;
+// @ts-ignore: decorator
+@inline
+const SUMS: usize = 7;
+// @ts-ignore: decorator
+@inline
+const ROWS: usize = 8;
+// @ts-ignore: decorator
+@inline
+const FACTORS: usize = 9;
+
+/** Ones in the first `bytes / 4` lanes. */
+// @ts-ignore: decorator
+@inline
+function lanes(bytes: usize): v128 {
+  return i32x4.lt_s(v128(0, 0, 0, 0, 4, 0, 0, 0, 8, 0, 0, 0, 12, 0, 0, 0), i32x4.splat(<i32>bytes));
+}
+
+/** Writes the lanes of the mask, and leaves the others as they are. */
+// @ts-ignore: decorator
+@inline
+function put(at: usize, value: v128, mask: v128, whole: bool): void {
+  if (whole) v128.store(at, value);
+  else v128.store(at, v128.bitselect(value, v128.load(at), mask));
+}
+
+/** The squares of lanes 0 and 1 in float64, added to `sum`. */
+// @ts-ignore: decorator
+@inline
+function addLow(sum: v128, value: v128): v128 {
+  const low = f64x2.promote_low_f32x4(value);
+  return f64x2.add(sum, f64x2.mul(low, low));
+}
+
+/** The squares of lanes 2 and 3. */
+// @ts-ignore: decorator
+@inline
+function addHigh(sum: v128, value: v128): v128 {
+  return addLow(sum, v128.shuffle<i32>(value, value, 2, 3, 0, 1));
+}
+
+/** The eight lanes of a block's sum, from four pairs. */
+// @ts-ignore: decorator
+@inline
+function total(s01: v128, s23: v128, s45: v128, s67: v128): f64 {
+  const sum = f64x2.add(f64x2.add(s01, s45), f64x2.add(s23, s67));
+  return f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1);
+}
+
+/** Sum of the squares of `bytes / 4` values; NaN where one of them is not finite or beyond maxAbs, if they are checked. */
+// @ts-ignore: decorator
+@inline
+function squares(g: usize, bytes: usize, checked: bool): f64 {
+  const most = splat(13);
+  let s01 = f64x2.splat(0);
+  let s23 = f64x2.splat(0);
+  let s45 = f64x2.splat(0);
+  let s67 = f64x2.splat(0);
+  let good = i32x4.splat(-1);
+  const whole = bytes & ~31;
   let i: usize = 0;
-  for (; i < end4; i += 16) descend4(p + i, a + i, v128.load(g + i), v128.load(a + i), lr4, rho4, omr4, epsilon4);
-  for (; i < end; i += 4) descend(p + i, a + i, load<f32>(g + i), 1, lr, rho, omr, epsilon);
+  for (; i < whole; i += 32) {
+    const x = v128.load(g + i);
+    const y = v128.load(g + i, 16);
+    s01 = addLow(s01, x);
+    s23 = addHigh(s23, x);
+    s45 = addLow(s45, y);
+    s67 = addHigh(s67, y);
+    if (checked) good = v128.and(good, v128.and(f32x4.le(f32x4.abs(x), most), f32x4.le(f32x4.abs(y), most)));
+  }
+  if (i < bytes) {
+    const x = v128.and(v128.load(g + i), lanes(bytes - i));
+    s01 = addLow(s01, x);
+    s23 = addHigh(s23, x);
+    if (checked) good = v128.and(good, f32x4.le(f32x4.abs(x), most));
+    i += 16;
+  }
+  if (i < bytes) {
+    const y = v128.and(v128.load(g + i), lanes(bytes - i));
+    s45 = addLow(s45, y);
+    s67 = addHigh(s67, y);
+    if (checked) good = v128.and(good, f32x4.le(f32x4.abs(y), most));
+  }
+  if (checked && !i32x4.all_true(good)) return NaN;
+  return total(s01, s23, s45, s67);
 }
 
-export function rows(
+/** One vector of the update: writes a, m, b and p, returns u, which is 0 outside the mask. */
+// @ts-ignore: decorator
+@inline
+function descend(
+  inside: bool,
+  centered: bool,
+  momentum: i32,
+  whole: bool,
   p: usize,
-  a: usize,
   g: usize,
-  indices: usize,
-  factors: usize,
-  count: i32,
-  rowLength: i32,
-  lr: f32,
-  rho: f32,
-  omr: f32,
-  epsilon: f32,
-): void {
-  const lr4 = f32x4.splat(lr);
-  const rho4 = f32x4.splat(rho);
-  const omr4 = f32x4.splat(omr);
-  const epsilon4 = f32x4.splat(epsilon);
-  const end4: usize = (<usize>rowLength & ~3) << 2;
-  const end: usize = <usize>rowLength << 2;
-  for (let r: usize = 0; r < <usize>count; r++) {
-    const target = <usize>load<u32>(indices + (r << 2)) * end;
-    const source = g + r * end;
-    const factor = load<f32>(factors + (r << 2));
-    const factor4 = f32x4.splat(factor);
-    let i: usize = 0;
-    for (; i < end4; i += 16) {
-      const at = target + i;
-      descend4(p + at, a + at, v128.load(source + i), f32x4.mul(v128.load(a + at), factor4), lr4, rho4, omr4, epsilon4);
+  a: usize,
+  m: usize,
+  b: usize,
+  mask: v128,
+  lr: v128,
+  rho: v128,
+  omr: v128,
+  epsilon: v128,
+  mu: v128,
+): v128 {
+  const gradient = v128.load(g);
+  const mean = f32x4.add(f32x4.mul(rho, v128.load(a)), f32x4.mul(omr, f32x4.mul(gradient, gradient)));
+  put(a, mean, mask, whole);
+  let d = mean;
+  if (centered) {
+    const center = f32x4.add(f32x4.mul(rho, v128.load(m)), f32x4.mul(omr, gradient));
+    put(m, center, mask, whole);
+    d = f32x4.pmax(f32x4.splat(0), f32x4.sub(mean, f32x4.mul(center, center)));
+  }
+  const denominator = inside ? f32x4.sqrt(f32x4.add(d, epsilon)) : f32x4.add(f32x4.sqrt(d), epsilon);
+  let u: v128;
+  if (momentum == 3) {
+    const buffer = f32x4.add(f32x4.mul(mu, v128.load(b)), f32x4.div(gradient, denominator));
+    put(b, buffer, mask, whole);
+    u = f32x4.mul(lr, buffer);
+  } else {
+    u = f32x4.div(f32x4.mul(lr, gradient), denominator);
+    if (momentum > 0) {
+      const buffer = f32x4.add(f32x4.mul(mu, v128.load(b)), u);
+      put(b, buffer, mask, whole);
+      u = momentum == 2 ? f32x4.add(f32x4.mul(mu, buffer), u) : buffer;
     }
-    for (; i < end; i += 4) descend(p + target + i, a + target + i, load<f32>(source + i), factor, lr, rho, omr, epsilon);
+  }
+  put(p, f32x4.sub(v128.load(p), u), mask, whole);
+  return whole ? u : v128.and(u, mask);
+}
+
+/** The update of `bytes / 4` values; the sum of u². */
+// @ts-ignore: decorator
+@inline
+function update(inside: bool, centered: bool, momentum: i32, p: usize, g: usize, bytes: usize): f64 {
+  const shift = p - region(P);
+  const a = region(A) + shift;
+  const m = region(M) + shift;
+  const b = region(B) + shift;
+  const rho = splat(0);
+  const omr = splat(1);
+  const epsilon = splat(2);
+  const lr = splat(3);
+  const mu = splat(4);
+  const all = i32x4.splat(-1);
+  let s01 = f64x2.splat(0);
+  let s23 = f64x2.splat(0);
+  let s45 = f64x2.splat(0);
+  let s67 = f64x2.splat(0);
+  const whole = bytes & ~31;
+  let i: usize = 0;
+  for (; i < whole; i += 32) {
+    const x = descend(inside, centered, momentum, true, p + i, g + i, a + i, m + i, b + i, all, lr, rho, omr, epsilon, mu);
+    s01 = addLow(s01, x);
+    s23 = addHigh(s23, x);
+    const j = i + 16;
+    const y = descend(inside, centered, momentum, true, p + j, g + j, a + j, m + j, b + j, all, lr, rho, omr, epsilon, mu);
+    s45 = addLow(s45, y);
+    s67 = addHigh(s67, y);
+  }
+  for (; i < bytes; i += 16) {
+    const mask = lanes(bytes - i);
+    const x = descend(inside, centered, momentum, false, p + i, g + i, a + i, m + i, b + i, mask, lr, rho, omr, epsilon, mu);
+    if (i == whole) {
+      s01 = addLow(s01, x);
+      s23 = addHigh(s23, x);
+    } else {
+      s45 = addLow(s45, x);
+      s67 = addHigh(s67, x);
+    }
+  }
+  return total(s01, s23, s45, s67);
+}
+
+function updateBy(formula: i32, p: usize, g: usize, bytes: usize): f64 {
+  switch (formula) {
+    case 0:
+      return update(false, false, 0, p, g, bytes);
+    case 1:
+      return update(true, false, 0, p, g, bytes);
+    case 2:
+      return update(false, true, 0, p, g, bytes);
+    case 3:
+      return update(true, true, 0, p, g, bytes);
+    case 4:
+      return update(false, false, 1, p, g, bytes);
+    case 5:
+      return update(true, false, 1, p, g, bytes);
+    case 6:
+      return update(false, true, 1, p, g, bytes);
+    case 7:
+      return update(true, true, 1, p, g, bytes);
+    case 8:
+      return update(false, false, 2, p, g, bytes);
+    case 9:
+      return update(true, false, 2, p, g, bytes);
+    case 10:
+      return update(false, true, 2, p, g, bytes);
+    case 11:
+      return update(true, true, 2, p, g, bytes);
+    case 12:
+      return update(false, false, 3, p, g, bytes);
+    case 13:
+      return update(true, false, 3, p, g, bytes);
+    case 14:
+      return update(false, true, 3, p, g, bytes);
+    default:
+      return update(true, true, 3, p, g, bytes);
   }
 }
 
-export function sumOfSquares(g: usize, length: i32, sum: f64): f64 {
-  const end: usize = g + (<usize>length << 2);
-  let total = sum;
-  for (let i = g; i < end; i += 4) {
-    const value = <f64>load<f32>(i);
-    total += value * value;
+/** One of the small passes over `bytes / 4` values, whose parameters are at p and gradients at g. */
+// @ts-ignore: decorator
+@inline
+function pass(which: i32, p: usize, g: usize, bytes: usize): void {
+  const shift = p - region(P);
+  const e = region(E) + shift;
+  const s = region(S) + shift;
+  const scale = splat(6);
+  const steps = splat(7);
+  const clipnorm = splat(8);
+  const norm = splat(9);
+  const clipvalue = splat(10);
+  const decay = splat(5);
+  const lr = splat(3);
+  const beta = splat(11);
+  const omb = splat(12);
+  const low = f32x4.neg(clipvalue);
+  for (let i: usize = 0; i < bytes; i += 16) {
+    const mask = lanes(bytes - i);
+    const gradient = v128.load(g + i);
+    if (which == UNSCALE) put(g + i, f32x4.div(gradient, scale), mask, false);
+    if (which == ACCUMULATE) put(s + i, f32x4.add(v128.load(s + i), gradient), mask, false);
+    if (which == AVERAGE) {
+      put(g + i, f32x4.div(v128.load(s + i), steps), mask, false);
+      put(s + i, f32x4.splat(0), mask, false);
+    }
+    if (which == SCALE) put(g + i, f32x4.div(f32x4.mul(gradient, clipnorm), norm), mask, false);
+    // pmin and pmax as Math.min and Math.max for numbers: -0 stays -0
+    if (which == CLIP) put(g + i, f32x4.pmin(clipvalue, f32x4.pmax(low, gradient)), mask, false);
+    if (which == COUPLED) put(g + i, f32x4.add(gradient, f32x4.mul(decay, v128.load(p + i))), mask, false);
+    if (which == DECOUPLED) {
+      const value = v128.load(p + i);
+      put(p + i, f32x4.sub(value, f32x4.mul(f32x4.mul(value, decay), lr)), mask, false);
+    }
+    if (which == FOLLOW) {
+      put(e + i, f32x4.add(f32x4.mul(beta, v128.load(e + i)), f32x4.mul(omb, v128.load(p + i))), mask, false);
+    }
+    if (which == OVERWRITE) put(p + i, v128.load(e + i), mask, false);
   }
-  return total;
 }
 
-export function scale(g: usize, length: i32, clipnorm: f32, norm: f32): void {
-  const end: usize = g + (<usize>length << 2);
-  for (let i = g; i < end; i += 4) store<f32>(i, (load<f32>(i) * clipnorm) / norm);
+function small(which: i32, p: usize, g: usize, bytes: usize): void {
+  switch (which) {
+    case UNSCALE:
+      return pass(UNSCALE, p, g, bytes);
+    case ACCUMULATE:
+      return pass(ACCUMULATE, p, g, bytes);
+    case AVERAGE:
+      return pass(AVERAGE, p, g, bytes);
+    case SCALE:
+      return pass(SCALE, p, g, bytes);
+    case CLIP:
+      return pass(CLIP, p, g, bytes);
+    case COUPLED:
+      return pass(COUPLED, p, g, bytes);
+    case DECOUPLED:
+      return pass(DECOUPLED, p, g, bytes);
+    case FOLLOW:
+      return pass(FOLLOW, p, g, bytes);
+    default:
+      return pass(OVERWRITE, p, g, bytes);
+  }
 }
 
-export function clip(g: usize, length: i32, clipvalue: f32): void {
-  const end: usize = g + (<usize>length << 2);
-  for (let i = g; i < end; i += 4) store<f32>(i, min<f32>(max<f32>(load<f32>(i), -clipvalue), clipvalue));
+/** All passes over values that are together; the sum of squares of the pass that makes one. */
+function block(passes: i32, formula: i32, p: usize, g: usize, bytes: usize): f64 {
+  let sum: f64 = 0;
+  if (passes & CHECK) sum = squares(g, bytes, true);
+  if (passes & UNSCALE) small(UNSCALE, p, g, bytes);
+  if (passes & ACCUMULATE) small(ACCUMULATE, p, g, bytes);
+  if (passes & AVERAGE) small(AVERAGE, p, g, bytes);
+  if (passes & SQUARES) sum = squares(g, bytes, false);
+  if (passes & SCALE) small(SCALE, p, g, bytes);
+  if (passes & CLIP) small(CLIP, p, g, bytes);
+  if (passes & COUPLED) small(COUPLED, p, g, bytes);
+  if (passes & DECOUPLED) small(DECOUPLED, p, g, bytes);
+  if (passes & UPDATE) sum = updateBy(formula, p, g, bytes);
+  if (passes & FOLLOW) small(FOLLOW, p, g, bytes);
+  if (passes & OVERWRITE) small(OVERWRITE, p, g, bytes);
+  return sum;
+}
+
+/** Passes over `length` floats from `offset`, block after block; each block's sum goes to `sums[first…]`. */
+export function run(passes: i32, formula: i32, offset: u32, length: u32, first: u32): void {
+  let p = region(P) + (<usize>offset << 2);
+  let g = region(G) + (<usize>offset << 2);
+  let sums = region(SUMS) + (<usize>first << 3);
+  let rest = <usize>length << 2;
+  while (rest > 0) {
+    const bytes = min<usize>(rest, blockBytes);
+    store<f64>(sums, block(passes, formula, p, g, bytes));
+    p += bytes;
+    g += bytes;
+    sums += 8;
+    rest -= bytes;
+  }
+}
+
+/** Multiplies what a row owes into its slots. */
+// @ts-ignore: decorator
+@inline
+function pay(slot: usize, bytes: usize, factor: v128): void {
+  for (let i: usize = 0; i < bytes; i += 16) put(slot + i, f32x4.mul(v128.load(slot + i), factor), lanes(bytes - i), false);
+}
+
+/** Passes over the first `count` staged rows of the tensor at `offset`, each row's slots first multiplied by its factor. */
+export function rows(passes: i32, formula: i32, offset: u32, rowLength: u32, count: u32): f64 {
+  const base = <usize>offset << 2;
+  const bytes = <usize>rowLength << 2;
+  const indices = region(ROWS);
+  const factors = region(FACTORS);
+  let g = region(G) + base;
+  let sum: f64 = 0;
+  for (let r: usize = 0; r < <usize>count; r++) {
+    const at = base + <usize>load<u32>(indices + (r << 2)) * bytes;
+    const factor = load<f32>(factors + (r << 2));
+    if (factor != 1) {
+      pay(region(A) + at, bytes, f32x4.splat(factor));
+      if (formula & CENTERED) pay(region(M) + at, bytes, f32x4.splat(factor));
+    }
+    sum += block(passes, formula, region(P) + at, g, bytes);
+    g += bytes;
+  }
+  return sum;
 }

@@ -1,0 +1,54 @@
+// Clipping by norms: which tensors of a batch are scaled down, and by what.
+import type { Part } from './groups.ts';
+import type { Hyperparameters } from './hyperparameters.ts';
+import { presets } from './presets.ts';
+
+/** How one tensor is scaled: g = (g · limit) / norm. */
+export interface Scaling {
+  readonly limit: number;
+  readonly norm: number;
+}
+
+/** The norm of a sum of squares, as a float32. */
+export function normOf(sum: number): number {
+  return Math.fround(Math.sqrt(sum));
+}
+
+/**
+ * The scaling of each tensor of a batch, undefined where it stays as it is; undefined at all where nothing is scaled.
+ * `sums` are the tensors' sums of squares. Sources and the order of the sums: docs/SEMANTICS.md, Clipping.
+ */
+export type Clipping = (parts: readonly Part[], sums: readonly number[]) => readonly (Scaling | undefined)[] | undefined;
+
+/** The clipping by norms that these options ask for. */
+export function clippingOf(all: Hyperparameters): Clipping {
+  const rules = presets[all.preset];
+  if (all.globalClipnorm > 0) {
+    const limit = Math.fround(all.globalClipnorm);
+    const slack = Math.fround(rules.globalNormSlack);
+    return (_, sums) => {
+      const norm = Math.fround(normOf(sums.reduce((total, sum) => total + sum, 0)) + slack);
+      return norm > limit ? sums.map(() => ({ limit, norm })) : undefined;
+    };
+  }
+  if (all.clipnorm === 0 && !all.groups.some(({ clipnorm = 0 }) => clipnorm > 0)) return () => undefined;
+  return rules.clipnorm === 'batch' ? clipTogether : clipEach;
+}
+
+function clipEach(parts: readonly Part[], sums: readonly number[]): readonly (Scaling | undefined)[] {
+  return sums.map((sum, i) => {
+    const limit = parts[i].clipnorm;
+    const norm = normOf(sum);
+    return limit > 0 && norm > limit ? { limit, norm } : undefined;
+  });
+}
+
+// Keras 2: one norm over all, or over each group that has a limit of its own
+function clipTogether(parts: readonly Part[], sums: readonly number[]): readonly (Scaling | undefined)[] {
+  const totals = new Map<number, number>();
+  for (const [i, { normOf: key }] of parts.entries()) totals.set(key, (totals.get(key) ?? 0) + sums[i]);
+  return parts.map(({ normOf: key, clipnorm: limit }) => {
+    const norm = normOf(totals.get(key) ?? 0);
+    return limit > 0 && norm >= limit ? { limit, norm } : undefined;
+  });
+}

@@ -1,0 +1,95 @@
+// A batch brought into the arena: copied where it is not there yet, and every value checked in the same pass as the norm.
+import { GradwireError, quote } from '../errors.ts';
+import { checkValues, type TensorGradient } from '../gradients/check.ts';
+import type { TensorSpec } from '../layout.ts';
+import type { Arena } from './arena.ts';
+import { isByRow } from './constraints.ts';
+import { blockLength, passes } from './control.ts';
+import type { Part } from './groups.ts';
+import type { Hyperparameters } from './hyperparameters.ts';
+import type { Kernel } from './kernel.ts';
+
+/** A tensor of the batch at hand. */
+export interface Staged {
+  readonly tensor: TensorSpec;
+  readonly rows: Int32Array | undefined;
+  /** Floats of its gradient, from the tensor's offset on. */
+  readonly length: number;
+  readonly part: Part;
+  /** Sum of the gradient's squares. */
+  readonly sum: number;
+}
+
+/** A value of a batch that is not finite: a dynamic loss scale skips the batch. */
+export const notFinite: unique symbol = Symbol('not finite');
+
+// copied and checked while it is in the cache
+const stagedLength = 16 * blockLength;
+
+/** Brings gradients into one arena. */
+export class Staging {
+  readonly #all: Hyperparameters;
+  readonly #arena: Arena;
+  readonly #kernel: Kernel;
+
+  constructor(all: Hyperparameters, arena: Arena, kernel: Kernel) {
+    this.#all = all;
+    this.#arena = arena;
+    this.#kernel = kernel;
+  }
+
+  /**
+   * The batch's tensors without those of frozen groups, or {@link notFinite} where a dynamic loss scale has to skip it.
+   *
+   * @throws GradwireError `E_NONFINITE`, `E_RANGE` or `E_ROWS`; nothing but the arena's gradients has changed then.
+   */
+  stage(
+    tensors: readonly TensorGradient[],
+    partOf: (tensor: TensorSpec) => Part,
+    skips: { readonly skips: boolean },
+  ): Staged[] | typeof notFinite {
+    for (const each of tensors) this.#refuseRows(each, partOf(each.tensor));
+    const staged: Staged[] = [];
+    for (const { tensor, rows, values } of tensors) {
+      const sum = this.#copy(tensor, values);
+      if (Number.isNaN(sum)) {
+        if (skips.skips && values.some((value) => !Number.isFinite(value))) return notFinite;
+        checkValues(tensor.name, values, this.#all);
+      }
+      const part = partOf(tensor);
+      if (!part.frozen) staged.push({ tensor, rows, length: values.length, part, sum });
+    }
+    return staged;
+  }
+
+  // the sum of its squares, NaN where a value must be refused
+  #copy({ offset }: TensorSpec, values: Float32Array): number {
+    const { gradients } = this.#arena;
+    const { length } = values;
+    const isThere = values.buffer === gradients.buffer && values.byteOffset === gradients.byteOffset + offset * 4;
+    if (isThere) return this.#kernel.run(passes.check, offset, length);
+    if (length <= stagedLength) {
+      gradients.set(values, offset);
+      return this.#kernel.run(passes.check, offset, length);
+    }
+    let sum = 0;
+    for (let i = 0; i < length; i += stagedLength) {
+      const part = values.subarray(i, i + stagedLength);
+      gradients.set(part, offset + i);
+      sum = this.#kernel.run(passes.check, offset + i, part.length, sum);
+    }
+    return sum;
+  }
+
+  #refuseRows({ tensor, rows }: TensorGradient, { constraint, frozen }: Part): void {
+    if (rows === undefined) return;
+    const { momentum, sparse, gradientAccumulationSteps } = this.#all;
+    const constrained = constraint !== undefined && !frozen && !isByRow(constraint, tensor);
+    let why: string | undefined;
+    if (momentum > 0 && sparse === 'exact') why = "with momentum needs sparse: 'lazy'";
+    else if (gradientAccumulationSteps > 1) why = 'cannot be accumulated; send it dense';
+    else if (constrained) why = 'cannot be constrained over its rows; send it dense';
+    if (why !== undefined)
+      throw new GradwireError('E_ROWS', `a batch of rows of ${quote(tensor.name)} ${why}; nothing was applied`);
+  }
+}
