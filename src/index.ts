@@ -23,6 +23,7 @@ export { type Layout, layout, type Shapes, type TensorSpec } from './layout.ts';
 export { Replica, type ReplicaCounts, type Verdict } from './replica.ts';
 export type { ArenaMemory } from './rmsprop/arena.ts';
 export type { Constraint } from './rmsprop/constraints.ts';
+export type { StateFormat } from './rmsprop/exchange.ts';
 export type { Outcome, Touched } from './rmsprop/fold.ts';
 export type { DynamicLossScale, Group, Hyperparameters, RMSpropConfig, RMSpropOptions } from './rmsprop/hyperparameters.ts';
 export type { KerasWeights } from './rmsprop/keras-weights.ts';

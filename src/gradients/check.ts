@@ -13,7 +13,7 @@ export interface TensorGradient<Name extends string = string> {
   readonly values: Float32Array;
 }
 
-/** A batch that fits its model: its tensors in layout order. Made by {@link shapeGradients} and {@link checkGradients} alone. */
+/** A batch that fits its model: its tensors in layout order. Made by {@link gradientsOf} and {@link checkGradients} alone. */
 export class Gradients<Name extends string = string> {
   readonly layout: Layout<Name>;
   readonly tensors: readonly TensorGradient<Name>[];
@@ -35,6 +35,8 @@ export class Gradients<Name extends string = string> {
 export interface CheckOptions {
   /** Largest |g| taken, 1e9 unless told: the square of a value from 1.8e19 overflows float32 and would freeze a parameter for ever. */
   readonly maxAbs?: number;
+  /** Whether values that are not finite are left to the optimizer, which skips the batch; no unless told. */
+  readonly allowsNotFinite?: boolean;
 }
 
 /** The default of {@link CheckOptions.maxAbs}. */
@@ -56,7 +58,7 @@ export function checkGradients<Name extends string>(
 }
 
 /** As {@link checkGradients}, but for the values: an optimizer finds those that are not finite or too large in its own first pass. */
-export function shapeGradients<Name extends string>(
+function shapeGradients<Name extends string>(
   model: Layout<Name>,
   record: GradientRecord<Name>,
   options: CheckOptions = {},
@@ -147,8 +149,8 @@ function shapeRows<Name extends string>(
     );
   }
   if (isAscending(rows)) return { tensor, rows, values };
-  // each by itself, for a sum could hide them
-  checkValues(name, values, options);
+  // each by itself, for a sum could hide what is too large; what is not finite stays so
+  if (!options.allowsNotFinite || values.every(Number.isFinite)) checkValues(name, values, options);
   return { tensor, ...sumDuplicates(rows, values, rowLength) };
 }
 

@@ -1,5 +1,5 @@
 // Parameter groups: tensors, by a pattern in their names, that have settings of their own.
-import { refuseUnknownOptions } from '../errors.ts';
+import { GradwireError, refuseUnknownOptions } from '../errors.ts';
 import type { Layout } from '../layout.ts';
 import { type Constraint, constraintOf, refuseMisfit } from './constraints.ts';
 import { demand, demandBoolean, demandLimit, demandPattern } from './demand.ts';
@@ -26,9 +26,27 @@ const settings = ['match', 'lrMultiplier', 'rho', 'constraint', 'frozen'];
 const ifPresetHas = ['decay', 'weightDecay', 'clipnorm', 'clipvalue'];
 
 /** Groups checked. Throws `E_CONFIG` that names the group and the setting. */
-export function groupsOf(value: unknown, { lr }: Hyperparameters, { has }: PresetRules): readonly Group[] {
+export function groupsOf(
+  value: unknown,
+  { lr, weightDecay: decay, globalClipnorm }: Hyperparameters,
+  { has, weightDecay }: PresetRules,
+): readonly Group[] {
   if (!Array.isArray(value)) throw wrong('groups', value, 'a list of { match, … }');
-  return Object.freeze(value.map((group: unknown, i) => groupOf(`groups[${i}]`, group, lr, has)));
+  const groups = value.map((group: unknown, i) => groupOf(`groups[${i}]`, group, lr, has));
+  for (const [i, group] of groups.entries()) {
+    if (globalClipnorm > 0 && (group.clipnorm ?? 0) > 0)
+      throw new GradwireError('E_CONFIG', `groups[${i}].clipnorm and globalClipnorm exclude each other; take one of them`);
+    if (
+      weightDecay === 'decoupled' &&
+      typeof lr === 'number' &&
+      (group.weightDecay ?? decay) * lr * (group.lrMultiplier ?? 1) > 2
+    )
+      throw new GradwireError(
+        'E_CONFIG',
+        `groups[${i}]: weightDecay times lr must be at most 2, or the parameters grow without a limit`,
+      );
+  }
+  return Object.freeze(groups);
 }
 
 function groupOf(name: string, value: unknown, lr: unknown, has: readonly string[]): Group {

@@ -62,7 +62,7 @@ export function hyperparametersOf<Name extends string>(options: RMSpropOptions<N
   refuseCombinations(all);
   return Object.freeze({
     ...all,
-    lossScale: lossScaleOf(all.lossScale),
+    lossScale: lossScaleOf(all.lossScale, all.maxAbs),
     groups: groupsOf(all.groups, all, rules),
     constraint: all.constraint === undefined ? undefined : constraintOf('constraint', all.constraint),
   });

@@ -41,6 +41,10 @@ export function refuseCombinations(all: Hyperparameters): void {
   const clips = (['clipnorm', 'clipvalue', 'globalClipnorm'] as const).filter((name) => all[name] > 0);
   if (all.preset === 'keras3' && clips.length > 1)
     throw new GradwireError('E_CONFIG', `preset keras3 takes one of ${clips.join(' and ')}`);
+  if (all.clipnorm > 0 && all.globalClipnorm > 0)
+    throw new GradwireError('E_CONFIG', 'clipnorm and globalClipnorm exclude each other; take one of them');
+  if (all.preset === 'keras3' && typeof all.lr === 'number' && all.weightDecay * all.lr > 2)
+    throw new GradwireError('E_CONFIG', 'weightDecay times lr must be at most 2, or the parameters grow without a limit');
   if (all.decay > 0 && typeof all.lr !== 'number')
     throw new GradwireError('E_CONFIG', 'decay is for an lr that is a number; a schedule decays by itself');
   if (all.nesterov && all.momentum === 0) throw new GradwireError('E_CONFIG', 'nesterov needs a momentum > 0');
@@ -49,9 +53,14 @@ export function refuseCombinations(all: Hyperparameters): void {
 }
 
 /** A loss scale checked, its settings filled in. Throws `E_CONFIG`. */
-export function lossScaleOf(value: unknown): number | DynamicLossScale {
+export function lossScaleOf(value: unknown, maxAbs: number): number | DynamicLossScale {
   if (typeof value === 'number') {
     demand('lossScale', value, (scale) => scale >= 1e-30 && scale <= 1e30, 'a number from 1e-30 to 1e30, or "dynamic"');
+    if (maxAbs / value > 1e15)
+      throw new GradwireError(
+        'E_CONFIG',
+        `maxAbs / lossScale must be at most 1e15, or squares overflow; got ${maxAbs} / ${value}`,
+      );
     return value;
   }
   const settings = value === 'dynamic' ? {} : value;

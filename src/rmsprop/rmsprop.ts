@@ -5,6 +5,7 @@ import { type Foldable, Gradients, gradientsOf } from '../gradients/check.ts';
 import { type Layout, layout } from '../layout.ts';
 import { Tensors } from '../tensors.ts';
 import { type Engine, makeEngine } from './engine.ts';
+import { exportSlots, importSlots, type StateFormat } from './exchange.ts';
 import type { Outcome } from './fold.ts';
 import type { RMSpropConfig, RMSpropOptions } from './hyperparameters.ts';
 import { readKerasConfig } from './keras-config.ts';
@@ -94,7 +95,7 @@ export class RMSprop<Name extends string = string> {
    */
   step(...[batch = this.#inPlace]: [batch?: Foldable<Name>]): StepResult<Name> {
     const { all, fold } = this.#engine;
-    const { tensors } = gradientsOf(this.layout, batch, all);
+    const { tensors } = gradientsOf(this.layout, batch, { maxAbs: all.maxAbs, allowsNotFinite: fold.lossScale.dynamic });
     const folded = this.#version - this.#skipped;
     const t = this.#updates;
     const learningRate = this.learningRate;
@@ -109,6 +110,11 @@ export class RMSprop<Name extends string = string> {
   get learningRate(): number {
     const { lr, decay } = this.#engine.all;
     return decay > 0 ? Math.fround(decayedRate(lr, decay, this.#updates)) : checkedRate(lr, this.#updates);
+  }
+
+  #setUpdates(updates: number): void {
+    this.#version = updates * this.#engine.all.gradientAccumulationSteps;
+    this.#skipped = 0;
   }
 
   // updates made, which is what Keras counts as iterations
@@ -137,9 +143,26 @@ export class RMSprop<Name extends string = string> {
    */
   setWeights(weights: KerasWeights): void {
     const iterations = setKerasWeights(this.layout, this.#engine, weights);
-    if (iterations === undefined) return;
-    this.#version = iterations * this.#engine.all.gradientAccumulationSteps;
-    this.#skipped = 0;
+    if (iterations !== undefined) this.#setUpdates(iterations);
+  }
+
+  /**
+   * The slots and the number of updates, without parameters, as a safetensors buffer under the names of `torch.optim.RMSprop`
+   * (`torch`: `<tensor>.square_avg`, …) or of TF.js (`tfjs`: `<tensor>/rms`, …).
+   *
+   * @throws GradwireError `E_CONFIG` where its momentum buffer means something else there; `E_WEIGHTS` within an accumulation.
+   */
+  exportState(format: StateFormat): Uint8Array<ArrayBuffer> {
+    return exportSlots(this.layout, this.#engine, format, this.#updates);
+  }
+
+  /**
+   * Takes over what {@link exportState}, PyTorch or TF.js wrote under those names.
+   *
+   * @throws GradwireError `E_ST_…`, `E_CONFIG` or `E_WEIGHTS`; nothing is set then.
+   */
+  importState(format: StateFormat, buffer: Uint8Array): void {
+    this.#setUpdates(importSlots(this.layout, this.#engine, format, buffer));
   }
 
   /** Everything that the next steps depend on, as copies. */

@@ -8,6 +8,7 @@ import { blockLength, passes } from './control.ts';
 import type { Part } from './groups.ts';
 import type { Hyperparameters } from './hyperparameters.ts';
 import type { Kernel } from './kernel.ts';
+import { finite } from './state.ts';
 
 /** A tensor of the batch at hand. */
 export interface Staged {
@@ -53,7 +54,7 @@ export class Staging {
     for (const { tensor, rows, values } of tensors) {
       const sum = this.#copy(tensor, values);
       if (Number.isNaN(sum)) {
-        if (skips.skips && values.some((value) => !Number.isFinite(value))) return notFinite;
+        if (skips.skips && tensors.some((each) => !finite(each.values))) return notFinite;
         checkValues(tensor.name, values, this.#all);
       }
       const part = partOf(tensor);

@@ -5,7 +5,8 @@ import * as assert from 'uvu/assert';
 import { layout } from '../../src/layout.ts';
 import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
 import { sameBits } from '../support/bits.ts';
-import { type Reference, type ReferenceOptions, referenceStep } from '../support/reference.ts';
+import type { ReferenceOptions } from '../support/reference.options.ts';
+import { Reference } from '../support/reference.ts';
 
 const kernels = ['simd', 'scalar'] as const;
 
@@ -64,18 +65,13 @@ function compare(
   options: ReferenceOptions,
 ): void {
   const model = layout(Object.fromEntries(lengths.map((length, i) => [`t${i}`, [length]])));
-  const reference = new Map<string, Reference>(
-    model.tensors.map(({ name, length }) => [
-      name,
-      { p: initial[name]?.slice() ?? new Float32Array(length), a: new Float32Array(length) },
-    ]),
-  );
+  const reference = new Reference(model, options, initial);
   const optimizers = kernels.map((kernel) => new RMSprop(model, { ...options, kernel, initial }));
   batches.forEach((batch, t) => {
-    referenceStep(reference, new Map(Object.entries(batch)), t, options);
+    reference.step(batch);
     for (const optimizer of optimizers) optimizer.step(batch);
     for (const [i, { name }] of model.tensors.entries()) {
-      const { p, a } = reference.get(name) as Reference;
+      const { p, a } = reference.get(name);
       for (const [k, optimizer] of optimizers.entries()) {
         sameBits(optimizer.parameters.get(name), p, `${kernels[k]} p of ${name} at ${t}`);
         sameBits(optimizer.getWeights()[i], a, `${kernels[k]} a of ${name} at ${t}`);

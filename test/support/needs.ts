@@ -20,3 +20,17 @@ export function needs<T>(
     test.skip();
   };
 }
+
+/** The same for a module of a Python: `needsModule(test, '/usr/bin/python3', 'torch', 'python3-torch')('a sentence', () => …)`. */
+export function needsModule<T>(
+  test: uvu.Test<T>,
+  python: string,
+  module: string,
+  from: string,
+): (title: string, body: uvu.Callback<T>) => void {
+  if (spawnSync(python, ['-c', `import ${module}`]).status === 0) return (title, body) => test(title, body);
+  return (title) => {
+    skips.push(`${title}: needs ${from} (apt-get install ${from})`);
+    test.skip();
+  };
+}
