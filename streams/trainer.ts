@@ -1,5 +1,6 @@
 // The trainer: admission, journal, optimizer, snapshots, publication and broadcast in one line of flow.
 import { identity, merge, Subject, share, takeUntil, tap } from 'rxjs';
+import type { GradwireError } from '../src/errors.ts';
 import { admit } from './operators/admit.ts';
 import type { Admitted, Publication } from './operators/flow.ts';
 import { publish } from './operators/publish.ts';
@@ -37,16 +38,16 @@ export async function trainer<Name extends string>(options: TrainerOptions<Name>
     opened.unshift(server);
     const pusher = new Pusher(held, optimizer, options.maxWaitingBytes);
     const closing$ = new Subject<void>();
-    const version = (): number => held.version();
     const context = () => held.context();
+    const { threads } = options.optimizer ?? {};
 
     const durable$ = merge(server.arrivals$, pusher.arrivals$).pipe(
       takeUntil(closing$),
-      admit(model, { name, version, producers: held.producers(), maxAbs: optimizer.maxAbs, maxStaleness: options.maxStaleness }),
+      admit(model, held.admission(options.maxStaleness)),
       history.commit(),
     );
     const updates$ = durable$.pipe(
-      rmsprop<Name, Admitted<Name>>(model, { ...optimizer, state: () => held.optimizer.state() }),
+      rmsprop<Name, Admitted<Name>>(model, { ...optimizer, threads, state: () => held.optimizer.state(), onRefused: giveUp }),
       tap((step) => held.account(step)),
       snapshots
         ? snapshot<Name, Admitted<Name>>({
@@ -68,6 +69,11 @@ export async function trainer<Name extends string>(options: TrainerOptions<Name>
     for (const each of opened) await each.close();
     throw error;
   }
+}
+
+/** What has been admitted and is in the journal must fold: a version left out would make another history. */
+function giveUp(error: GradwireError): never {
+  throw error;
 }
 
 /** Durable, folded, published: only now does its sender hear of it. */

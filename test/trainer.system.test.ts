@@ -94,6 +94,65 @@ test('a trainer that is started again goes on with the same bits, another epoch,
   await t.close();
 });
 
+for (const rich of [
+  { preset: 'keras3', lr: 0.05, momentum: 0.9, centered: true, weightDecay: 0.1, sparse: 'lazy' },
+  { preset: 'keras3', lr: 0.05, useEma: true, emaOverwriteFrequency: 4, groups: [{ match: 'bias', lrMultiplier: 0.5 }] },
+  { preset: 'torch', lr: { type: 'cosine', initialLearningRate: 0.1, decaySteps: 20 }, constraint: { type: 'nonNeg' } },
+  { preset: 'tf1', lr: 0.05, globalClipnorm: 0.5 },
+] as const)
+  test(`stop, restart, replay and replicas hold for every optimizer: ${JSON.stringify(rich)}`, async ({ directory }) => {
+    const given = batches(24, chance(5));
+    const reference = new RMSprop(model, rich);
+    const open = () => trainer({ model, optimizer: rich, directory, listen: { port: 0 }, snapshots: { every: 5 } });
+    for (const [from, to] of [
+      [0, 13],
+      [13, 24],
+    ] as const) {
+      const t = await open();
+      assert.is(t.version, from);
+      const replica = connect(t.url as string);
+      for (const batch of given.slice(from, to)) {
+        reference.step(batch);
+        await t.push(batch);
+        assert.is(t.digest(), reference.digest());
+      }
+      await replica.reached(to);
+      assert.is(replica.digest(), reference.digest());
+      await replica.close();
+      await t.close();
+    }
+    const { state, optimizer: recorded } = await foldFrom<Name>(directory);
+    const last = await lastValueFrom(replay(directory, { model }).pipe(rmsprop(model, { ...recorded, state })));
+    assert.is(last.optimizer.digest(), reference.digest());
+    assert.equal(last.optimizer.state(), reference.state());
+  });
+
+test('accumulated gradients move replicas at every k-th version alone, and rows that cannot be folded are refused before the journal', async ({
+  directory,
+}) => {
+  const t = await trainer({ model, optimizer: { gradientAccumulationSteps: 3 }, directory, listen: { port: 0 } });
+  const replica = connect(t.url as string);
+  const digests: string[] = [];
+  for (let i = 0; i < 6; i++) {
+    await t.push({ bias: Float32Array.of(1, 2, i) });
+    await replica.reached(i + 1);
+    assert.is(replica.digest(), t.digest());
+    digests.push(replica.digest());
+  }
+  assert.equal(new Set(digests.slice(0, 2)).size, 1);
+  assert.is.not(digests[2], digests[1]);
+  assert.is(digests[4], digests[2]);
+  assert.is.not(digests[5], digests[4]);
+  const rows = { table: { rows: Int32Array.of(1), values: Float32Array.of(1, 2) } };
+  assert.is(await t.push(rows).catch(({ code }: GradwireError) => code), 'E_ROWS');
+  assert.equal(await t.push({ bias: Float32Array.of(1, 2, 3) }), { version: 7, duplicate: false });
+  await replica.close();
+  await t.close();
+  const again = await trainer({ model, directory });
+  assert.is(again.version, 7);
+  await again.close();
+});
+
 test('a damaged recording is refused by replay, whether or not anybody listens for torn tails', async ({ directory }) => {
   const t = await trainer({ model, optimizer, directory });
   for (const batch of batches(60, chance(8))) await t.push(batch);

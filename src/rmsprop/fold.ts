@@ -105,6 +105,11 @@ export class Fold {
     };
   }
 
+  /** Throws `E_ROWS` for rows that these options cannot fold. */
+  demandFoldable(tensors: readonly TensorGradient[]): void {
+    for (const each of tensors) this.#staging.refuseRows(each, this.#parts.get(each.tensor) as Part);
+  }
+
   #unscale(staged: readonly Staged[]): readonly Staged[] {
     const { scale } = this.lossScale;
     if (scale === 1) return staged;

@@ -106,6 +106,14 @@ export class RMSprop<Name extends string = string> {
     return { version: this.#version, learningRate, ...(outcome as Outcome<Name>) };
   }
 
+  /**
+   * Throws for a batch of the model that {@link step} would refuse whatever its values: `E_ROWS` for rows that these options
+   * cannot fold. Changes nothing.
+   */
+  demandFoldable({ tensors }: Gradients<Name>): void {
+    this.#engine.fold.demandFoldable(tensors);
+  }
+
   /** The learning rate that the next update will take, as rounded to float32. */
   get learningRate(): number {
     const { lr, decay } = this.#engine.all;

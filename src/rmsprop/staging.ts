@@ -49,7 +49,7 @@ export class Staging {
     partOf: (tensor: TensorSpec) => Part,
     skips: { readonly skips: boolean },
   ): Staged[] | typeof notFinite {
-    for (const each of tensors) this.#refuseRows(each, partOf(each.tensor));
+    for (const each of tensors) this.refuseRows(each, partOf(each.tensor));
     const staged: Staged[] = [];
     for (const { tensor, rows, values } of tensors) {
       const sum = this.#copy(tensor, values);
@@ -82,7 +82,8 @@ export class Staging {
     return sum;
   }
 
-  #refuseRows({ tensor, rows }: TensorGradient, { constraint, frozen }: Part): void {
+  /** Throws `E_ROWS` for rows that these options cannot fold. */
+  refuseRows({ tensor, rows }: TensorGradient, { constraint, frozen }: Part): void {
     if (rows === undefined) return;
     const { momentum, sparse, gradientAccumulationSteps } = this.#all;
     const constrained = constraint !== undefined && !frozen && !isByRow(constraint, tensor);

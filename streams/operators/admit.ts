@@ -4,7 +4,7 @@ import { digestOf } from '../../src/digest.ts';
 import { GradwireError, quote } from '../../src/errors.ts';
 import { type GradientsHeader, readGradients } from '../../src/frames/gradients.ts';
 import { deserialize } from '../../src/frames/safetensors.ts';
-import type { CheckOptions } from '../../src/gradients/check.ts';
+import type { CheckOptions, Gradients } from '../../src/gradients/check.ts';
 import type { Layout } from '../../src/layout.ts';
 import { Producers } from '../../src/producers.ts';
 import type { Admitted, Answer, Arrival } from './flow.ts';
@@ -19,6 +19,8 @@ export interface AdmitOptions extends CheckOptions {
   readonly producers?: Producers;
   /** How many versions a batch's base may be behind; no limit unless told. */
   readonly maxStaleness?: number;
+  /** Throws for a batch that fits the model and that the optimizer could not fold all the same, as `optimizer.demandFoldable` does. */
+  readonly demandFoldable?: (gradients: Gradients) => void;
 }
 
 /**
@@ -63,6 +65,7 @@ class Desk<Name extends string> {
       if (/^(0|[1-9]\d{0,15})$/.test(metadata.sequence ?? '')) sequence = Number(metadata.sequence);
       const { header, gradients } = readGradients(metadata, tensors, this.#model, this.#options);
       this.#refuseName(header);
+      this.#options.demandFoldable?.(gradients);
       const payload = digestOf(arrival.frame);
       const known = this.#producers.find(header, payload);
       if (known !== undefined) return this.#repeat(arrival, header, known);

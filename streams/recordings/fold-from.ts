@@ -5,7 +5,9 @@ import { readWeights } from '../../src/frames/weights.ts';
 import { type Layout, sameLayout } from '../../src/layout.ts';
 import { Producers } from '../../src/producers.ts';
 import type { RMSpropConfig } from '../../src/rmsprop/hyperparameters.ts';
+import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
 import type { RMSpropState } from '../../src/rmsprop/state.ts';
+import { Tensors } from '../../src/tensors.ts';
 import { type History, readHistory } from './history.ts';
 import { BadPlace } from './segment/bad-place.ts';
 import { SegmentReader } from './segment/reader.ts';
@@ -55,7 +57,8 @@ export async function startOfSnapshot({ about }: History, path: string): Promise
 export async function startOfInitial(history: History): Promise<FoldStart> {
   const { run, name, model, optimizer } = history.about;
   const parameters = await readInitial(history);
-  const state = { version: 0, parameters, accumulator: new Float32Array(model.length), owed: new Map() };
+  const initial = new Tensors(model, parameters);
+  const state = new RMSprop(model, { ...optimizer, initial: Object.fromEntries(initial) }).state();
   return { run, name, model, optimizer, state, version: 0, producers: new Producers(), examples: 0, epoch: 1 };
 }
 

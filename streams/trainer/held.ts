@@ -1,10 +1,12 @@
 // What a trainer holds and shows: how far it has folded and published, for its server, its admission and its snapshots.
 import { bytesOf, digestOf } from '../../src/digest.ts';
 import { encodeWeights } from '../../src/frames/weights.ts';
+import type { Gradients } from '../../src/gradients/check.ts';
 import type { Layout } from '../../src/layout.ts';
 import { Producers } from '../../src/producers.ts';
 import { Published } from '../../src/published.ts';
 import type { RMSprop } from '../../src/rmsprop/rmsprop.ts';
+import type { AdmitOptions } from '../operators/admit.ts';
 import type { Admitted, Publication, Step } from '../operators/flow.ts';
 import type { SnapshotContext } from '../operators/snapshot.ts';
 import type { Served } from '../sockets/index.ts';
@@ -71,6 +73,18 @@ export class Held<Name extends string = string> implements Served {
 
   version(): number {
     return this.#version;
+  }
+
+  /** What admission asks of a batch here; none may be more than `maxStaleness` versions behind. */
+  admission(maxStaleness: number | undefined): AdmitOptions {
+    return {
+      name: this.model,
+      version: () => this.#version,
+      producers: this.producers(),
+      maxAbs: this.optimizer.maxAbs,
+      maxStaleness,
+      demandFoldable: (gradients) => this.optimizer.demandFoldable(gradients as Gradients<Name>),
+    };
   }
 
   /** The digest of the published weights. */
