@@ -20,6 +20,17 @@ export function integer(least: number, most: number = Number.MAX_SAFE_INTEGER): 
   };
 }
 
+/** An object in JSON. */
+export function settings(text: string): object {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  } catch {
+    // said below
+  }
+  throw new InvalidArgumentError('It must be an object in JSON.');
+}
+
 /** The optimizer's options as a command takes them. */
 export type HyperparameterOptions = Partial<
   Pick<RMSpropConfig, 'lr' | 'rho' | 'epsilon' | 'decay' | 'clipnorm' | 'clipvalue' | 'sparse'>

@@ -154,6 +154,12 @@ test('bad input ends in one clear line and exit code 1 or 2, never in a stack tr
     [2, /'--lr <number>' argument 'fast' is invalid/, ['serve', '--model', json, '--directory', folder, '--lr', 'fast']],
     [2, /unknown option '--learning-rate'/, ['serve', '--model', json, '--directory', folder, '--learning-rate', '1']],
     [2, /unknown command 'server'/, ['server']],
+    [2, /must be an object in JSON/, ['serve', '--model', json, '--directory', folder, '--optimizer', 'torch']],
+    [
+      2,
+      /preset torch has no option "decay"; it is one of keras2, tf1, optax, tfjs/,
+      ['serve', '--model', json, '--directory', folder, '--optimizer', '{"preset": "torch", "decay": 1}'],
+    ],
     [2, /E_CONFIG: lr must be/, ['serve', '--model', json, '--directory', folder, '--lr', '-1']],
     [2, /E_CONFIG: host must be a loopback address/, ['serve', '--model', json, '--directory', folder, '--host', '0.0.0.0']],
     [1, /E_FILE: .*no JSON/, ['serve', '--model', broken, '--directory', folder]],

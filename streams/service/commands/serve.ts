@@ -1,8 +1,9 @@
 // `gradwire serve`: a trainer for any model.
 import { Command } from 'commander';
+import type { RMSpropOptions } from '../../../src/rmsprop/hyperparameters.ts';
 import { trainer } from '../../trainer.ts';
 import { readModel } from '../model.ts';
-import { addHyperparameters, type HyperparameterOptions, hyperparametersIn, integer, number } from '../options.ts';
+import { addHyperparameters, type HyperparameterOptions, hyperparametersIn, integer, number, settings } from '../options.ts';
 import { bytes, lines, print } from '../output.ts';
 import { stopped } from '../stop.ts';
 
@@ -12,6 +13,7 @@ interface ServeOptions extends HyperparameterOptions {
   name?: string;
   port?: number;
   host: string;
+  optimizer?: RMSpropOptions;
   maxStaleness?: number;
   snapshotEvery: number;
   snapshotSeconds: number;
@@ -38,6 +40,7 @@ export function serveCommand(): Command {
     )
     .option('--host <address>', 'loopback address to bind to', '127.0.0.1');
   return addHyperparameters(command)
+    .option('--optimizer <json>', 'further options, such as \'{"preset": "torch", "momentum": 0.9}\'', settings)
     .option('--max-staleness <versions>', 'refuse gradients computed on older weights than this (default: no limit)', integer(0))
     .option('--snapshot-every <versions>', 'versions between snapshots', integer(1), 5_000)
     .option('--snapshot-seconds <seconds>', 'seconds after which what changed is in a snapshot', number, 30)
@@ -85,7 +88,7 @@ async function start(options: Omit<ServeOptions, 'json'>): ReturnType<typeof tra
     model: model?.layout,
     name,
     directory,
-    optimizer: { ...hyperparametersIn(options), initial: model?.initial },
+    optimizer: { ...options.optimizer, ...hyperparametersIn(options), initial: model?.initial },
     maxStaleness,
     onError: (error) => warn(`a snapshot could not be written: ${String(error)}`),
     listen: { host, port, orAnyPort: options.port === undefined },
