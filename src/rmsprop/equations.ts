@@ -41,7 +41,7 @@ export function scalarKernel(arena: Arena, formula: number): Kernel {
     run(which, offset, length, before = 0) {
       let sum = before;
       for (let i = offset; i < offset + length; i += blockLength) {
-        sum += block((k) => visit(which, i + k, i + k), Math.min(blockLength, offset + length - i));
+        sum += block((k) => visit(which, i + k, i + k), Math.min(blockLength, offset + length - i), precisionOf(which));
       }
       return sum;
     },
@@ -50,19 +50,24 @@ export function scalarKernel(arena: Arena, formula: number): Kernel {
       for (let r = 0; r < count; r++) {
         const i = offset + rows[r] * rowLength;
         pay(arena, formula, i, rowLength, factors[r]);
-        sum += block((k) => visit(which, i + k, offset + r * rowLength + k), rowLength);
+        sum += block((k) => visit(which, i + k, offset + r * rowLength + k), rowLength, precisionOf(which));
       }
       return sum;
     },
   };
 }
 
-// the sum of squares of a block: eight lanes, added in pairs
-function block(visit: (k: number) => number, length: number): number {
+// gradients are summed in float64, for their norm may clip; updates in float32, for theirs is only told
+function precisionOf(which: number): (value: number) => number {
+  return which & passes.update ? f32 : (value) => value;
+}
+
+// the sum of squares of a block: eight lanes, added in pairs; squares and lanes are rounded by `round`
+function block(visit: (k: number) => number, length: number, round: (value: number) => number): number {
   lanes.fill(0);
   for (let k = 0; k < length; k++) {
     const value = visit(k);
-    lanes[k % 8] += value * value;
+    lanes[k % 8] = round(lanes[k % 8] + round(value * value));
   }
   const [l0, l1, l2, l3, l4, l5, l6, l7] = lanes;
   return l0 + l4 + (l2 + l6) + (l1 + l5 + (l3 + l7));

@@ -19,7 +19,7 @@ export type Touched<Name extends string = string> = Pick<TensorGradient<Name>, '
 export interface Outcome<Name extends string = string> {
   /** Norm of the gradient, after loss scale and accumulation, before clipping. */
   readonly gradientNorm: number;
-  /** Norm of what the parameters lost, weight decay, averages and constraints left out. */
+  /** Norm of what the parameters lost, weight decay, averages and constraints left out; summed in float32, so within 1e-5, and infinite from 1.8e19. */
   readonly updateNorm: number;
   /** What the gradient was multiplied by to keep a norm within its limit, 1 where nothing was; the least where each tensor has its own. */
   readonly clipFactor: number;
@@ -53,7 +53,7 @@ export class Fold {
   readonly #staging: Staging;
   readonly #descent: Descent;
   readonly #parts: ReadonlyMap<TensorSpec, Part>;
-  readonly #clipping: Clipping;
+  readonly #clipping: Clipping | undefined;
   readonly #rowCount: number;
 
   constructor(model: Layout, all: Hyperparameters, { arena, kernel, debts, parts }: FoldParts) {
@@ -76,22 +76,22 @@ export class Fold {
    * @throws GradwireError `E_NONFINITE`, `E_RANGE` or `E_ROWS`; nothing has changed then.
    */
   fold(tensors: readonly TensorGradient[], turn: Turn): Outcome {
-    const rowsTouched = tensors.reduce((sum, { tensor, rows }) => sum + (rows?.length ?? tensor.rows), 0) / this.#rowCount;
+    let rows = 0;
+    for (const each of tensors) rows += each.rows?.length ?? each.tensor.rows;
+    const rowsTouched = rows / this.#rowCount;
     const none = { rowsTouched, updateNorm: 0, clipFactor: 1, skipped: false, updated: false, touched: [] };
-    const checked = this.#staging.stage(tensors, (tensor) => this.#parts.get(tensor) as Part, { skips: this.lossScale.dynamic });
+    const checked = this.#staging.stage(tensors, this.#parts, { skips: this.lossScale.dynamic });
     if (checked === notFinite) {
       this.lossScale.halve();
       return { ...none, gradientNorm: Number.NaN, skipped: true };
     }
     const staged = this.#average(this.#unscale(checked), turn);
     this.lossScale.note();
-    const sums = staged.map(({ sum }) => sum);
-    const gradientNorm = normOf(sums.reduce((total, sum) => total + sum, 0));
+    let squaresOfGradient = 0;
+    for (const { sum } of staged) squaresOfGradient += sum;
+    const gradientNorm = normOf(squaresOfGradient);
     if (!turn.ends) return { ...none, gradientNorm };
-    const scalings = this.#clipping(
-      staged.map(({ part }) => part),
-      sums,
-    );
+    const scalings = this.#clipping?.(staged);
     const squares = this.#descent.descend(staged, scalings, turn);
     const overwrites = this.#descent.finish(staged, turn.t);
     return {

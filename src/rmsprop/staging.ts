@@ -46,10 +46,10 @@ export class Staging {
    */
   stage(
     tensors: readonly TensorGradient[],
-    partOf: (tensor: TensorSpec) => Part,
+    parts: ReadonlyMap<TensorSpec, Part>,
     skips: { readonly skips: boolean },
   ): Staged[] | typeof notFinite {
-    for (const each of tensors) this.refuseRows(each, partOf(each.tensor));
+    for (const each of tensors) this.refuseRows(each, parts.get(each.tensor) as Part);
     const staged: Staged[] = [];
     for (const { tensor, rows, values } of tensors) {
       const sum = this.#copy(tensor, values);
@@ -57,7 +57,7 @@ export class Staging {
         if (skips.skips && tensors.some((each) => !finite(each.values))) return notFinite;
         checkValues(tensor.name, values, this.#all);
       }
-      const part = partOf(tensor);
+      const part = parts.get(tensor) as Part;
       if (!part.frozen) staged.push({ tensor, rows, length: values.length, part, sum });
     }
     return staged;

@@ -91,15 +91,30 @@ function put(at: usize, value: v128, mask: v128, whole: bool): void {
 // @ts-ignore: decorator
 @inline
 function addLow(sum: v128, value: v128): v128 {
-  const low = f64x2.promote_low_f32x4(value);
-  return f64x2.add(sum, f64x2.mul(low, low));
+  const pair = low(value);
+  return f64x2.add(sum, f64x2.mul(pair, pair));
 }
 
 /** The squares of lanes 2 and 3. */
 // @ts-ignore: decorator
 @inline
 function addHigh(sum: v128, value: v128): v128 {
-  return addLow(sum, v128.shuffle<i32>(value, value, 2, 3, 0, 1));
+  const pair = high(value);
+  return f64x2.add(sum, f64x2.mul(pair, pair));
+}
+
+/** Lanes 0 and 1 as float64. */
+// @ts-ignore: decorator
+@inline
+function low(value: v128): v128 {
+  return f64x2.promote_low_f32x4(value);
+}
+
+/** Lanes 2 and 3. */
+// @ts-ignore: decorator
+@inline
+function high(value: v128): v128 {
+  return low(v128.shuffle<i32>(value, value, 2, 3, 0, 1));
 }
 
 /** The eight lanes of a block's sum, from four pairs. */
@@ -110,16 +125,12 @@ function total(s01: v128, s23: v128, s45: v128, s67: v128): f64 {
   return f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1);
 }
 
-/** Sum of the squares of `bytes / 4` values; NaN where one of them is not finite or beyond maxAbs, if they are checked. */
-// @ts-ignore: decorator
-@inline
-function squares(g: usize, bytes: usize, checked: bool): f64 {
-  const most = splat(13);
+/** Sum of the squares of `bytes / 4` values. */
+function squares(g: usize, bytes: usize): f64 {
   let s01 = f64x2.splat(0);
   let s23 = f64x2.splat(0);
   let s45 = f64x2.splat(0);
   let s67 = f64x2.splat(0);
-  let good = i32x4.splat(-1);
   const whole = bytes & ~31;
   let i: usize = 0;
   for (; i < whole; i += 32) {
@@ -129,23 +140,33 @@ function squares(g: usize, bytes: usize, checked: bool): f64 {
     s23 = addHigh(s23, x);
     s45 = addLow(s45, y);
     s67 = addHigh(s67, y);
-    if (checked) good = v128.and(good, v128.and(f32x4.le(f32x4.abs(x), most), f32x4.le(f32x4.abs(y), most)));
   }
   if (i < bytes) {
     const x = v128.and(v128.load(g + i), lanes(bytes - i));
     s01 = addLow(s01, x);
     s23 = addHigh(s23, x);
-    if (checked) good = v128.and(good, f32x4.le(f32x4.abs(x), most));
     i += 16;
   }
   if (i < bytes) {
     const y = v128.and(v128.load(g + i), lanes(bytes - i));
     s45 = addLow(s45, y);
     s67 = addHigh(s67, y);
-    if (checked) good = v128.and(good, f32x4.le(f32x4.abs(y), most));
   }
-  if (checked && !i32x4.all_true(good)) return NaN;
   return total(s01, s23, s45, s67);
+}
+
+/**
+ * The same, but NaN where a value is not finite or beyond maxAbs. A sum that is at most maxAbs squared has no such value, since
+ * float64 squares of float32 are exact and sums of them never round below a part; only larger sums need a look at each value.
+ */
+function check(g: usize, bytes: usize): f64 {
+  const sum = squares(g, bytes);
+  const most = constant(13);
+  if (sum <= <f64>most * <f64>most) return sum;
+  for (let i: usize = 0; i < bytes; i += 4) {
+    if (!(abs<f32>(load<f32>(g + i)) <= most)) return NaN;
+  }
+  return sum;
 }
 
 /** One vector of the update: writes a, m, b and p, returns u, which is 0 outside the mask. */
@@ -195,7 +216,7 @@ function descend(
   return whole ? u : v128.and(u, mask);
 }
 
-/** The update of `bytes / 4` values; the sum of u². */
+/** The update of `bytes / 4` values; the sum of u², in eight float32 lanes. */
 // @ts-ignore: decorator
 @inline
 function update(inside: bool, centered: bool, momentum: i32, p: usize, g: usize, bytes: usize): f64 {
@@ -209,33 +230,25 @@ function update(inside: bool, centered: bool, momentum: i32, p: usize, g: usize,
   const lr = splat(3);
   const mu = splat(4);
   const all = i32x4.splat(-1);
-  let s01 = f64x2.splat(0);
-  let s23 = f64x2.splat(0);
-  let s45 = f64x2.splat(0);
-  let s67 = f64x2.splat(0);
+  let s0123 = f32x4.splat(0);
+  let s4567 = f32x4.splat(0);
   const whole = bytes & ~31;
   let i: usize = 0;
   for (; i < whole; i += 32) {
     const x = descend(inside, centered, momentum, true, p + i, g + i, a + i, m + i, b + i, all, lr, rho, omr, epsilon, mu);
-    s01 = addLow(s01, x);
-    s23 = addHigh(s23, x);
+    s0123 = f32x4.add(s0123, f32x4.mul(x, x));
     const j = i + 16;
     const y = descend(inside, centered, momentum, true, p + j, g + j, a + j, m + j, b + j, all, lr, rho, omr, epsilon, mu);
-    s45 = addLow(s45, y);
-    s67 = addHigh(s67, y);
+    s4567 = f32x4.add(s4567, f32x4.mul(y, y));
   }
   for (; i < bytes; i += 16) {
     const mask = lanes(bytes - i);
     const x = descend(inside, centered, momentum, false, p + i, g + i, a + i, m + i, b + i, mask, lr, rho, omr, epsilon, mu);
-    if (i == whole) {
-      s01 = addLow(s01, x);
-      s23 = addHigh(s23, x);
-    } else {
-      s45 = addLow(s45, x);
-      s67 = addHigh(s67, x);
-    }
+    const square = f32x4.mul(x, x);
+    if (i == whole) s0123 = f32x4.add(s0123, square);
+    else s4567 = f32x4.add(s4567, square);
   }
-  return total(s01, s23, s45, s67);
+  return total(low(s0123), high(s0123), low(s4567), high(s4567));
 }
 
 function updateBy(formula: i32, p: usize, g: usize, bytes: usize): f64 {
@@ -291,7 +304,7 @@ function pass(which: i32, p: usize, g: usize, bytes: usize): void {
   const lr = splat(3);
   const beta = splat(11);
   const omb = splat(12);
-  const low = f32x4.neg(clipvalue);
+  const least = f32x4.neg(clipvalue);
   for (let i: usize = 0; i < bytes; i += 16) {
     const mask = lanes(bytes - i);
     const gradient = v128.load(g + i);
@@ -303,7 +316,7 @@ function pass(which: i32, p: usize, g: usize, bytes: usize): void {
     }
     if (which == SCALE) put(g + i, f32x4.div(f32x4.mul(gradient, clipnorm), norm), mask, false);
     // pmin and pmax as Math.min and Math.max for numbers: -0 stays -0
-    if (which == CLIP) put(g + i, f32x4.pmin(clipvalue, f32x4.pmax(low, gradient)), mask, false);
+    if (which == CLIP) put(g + i, f32x4.pmin(clipvalue, f32x4.pmax(least, gradient)), mask, false);
     if (which == COUPLED) put(g + i, f32x4.add(gradient, f32x4.mul(decay, v128.load(p + i))), mask, false);
     if (which == DECOUPLED) {
       const value = v128.load(p + i);
@@ -342,11 +355,11 @@ function small(which: i32, p: usize, g: usize, bytes: usize): void {
 /** All passes over values that are together; the sum of squares of the pass that makes one. */
 function block(passes: i32, formula: i32, p: usize, g: usize, bytes: usize): f64 {
   let sum: f64 = 0;
-  if (passes & CHECK) sum = squares(g, bytes, true);
+  if (passes & CHECK) sum = check(g, bytes);
   if (passes & UNSCALE) small(UNSCALE, p, g, bytes);
   if (passes & ACCUMULATE) small(ACCUMULATE, p, g, bytes);
   if (passes & AVERAGE) small(AVERAGE, p, g, bytes);
-  if (passes & SQUARES) sum = squares(g, bytes, false);
+  if (passes & SQUARES) sum = squares(g, bytes);
   if (passes & SCALE) small(SCALE, p, g, bytes);
   if (passes & CLIP) small(CLIP, p, g, bytes);
   if (passes & COUPLED) small(COUPLED, p, g, bytes);
@@ -380,23 +393,44 @@ function pay(slot: usize, bytes: usize, factor: v128): void {
   for (let i: usize = 0; i < bytes; i += 16) put(slot + i, f32x4.mul(v128.load(slot + i), factor), lanes(bytes - i), false);
 }
 
+/** Reads a value of each row's p and a, so that the rows come into the cache side by side rather than one after the other. */
+function approach(base: usize, bytes: usize, first: usize, end: usize): f32 {
+  const indices = region(ROWS);
+  const p = region(P) + base;
+  const a = region(A) + base;
+  let seen: f32 = 0;
+  for (let r = first; r < end; r++) {
+    const at = <usize>load<u32>(indices + (r << 2)) * bytes;
+    seen = max<f32>(seen, load<f32>(p + at) + load<f32>(a + at));
+  }
+  return seen;
+}
+
 /** Passes over the first `count` staged rows of the tensor at `offset`, each row's slots first multiplied by its factor. */
 export function rows(passes: i32, formula: i32, offset: u32, rowLength: u32, count: u32): f64 {
   const base = <usize>offset << 2;
   const bytes = <usize>rowLength << 2;
   const indices = region(ROWS);
   const factors = region(FACTORS);
+  const p = region(P) + base;
+  const a = region(A) + base;
+  const m = region(M) + base;
   let g = region(G) + base;
   let sum: f64 = 0;
-  for (let r: usize = 0; r < <usize>count; r++) {
-    const at = base + <usize>load<u32>(indices + (r << 2)) * bytes;
-    const factor = load<f32>(factors + (r << 2));
-    if (factor != 1) {
-      pay(region(A) + at, bytes, f32x4.splat(factor));
-      if (formula & CENTERED) pay(region(M) + at, bytes, f32x4.splat(factor));
+  for (let first: usize = 0; first < <usize>count; first += 128) {
+    const end = min<usize>(first + 128, <usize>count);
+    // kept, so that the reading is not left out
+    store<f32>(60, approach(base, bytes, first, end));
+    for (let r = first; r < end; r++) {
+      const at = <usize>load<u32>(indices + (r << 2)) * bytes;
+      const factor = load<f32>(factors + (r << 2));
+      if (factor != 1) {
+        pay(a + at, bytes, f32x4.splat(factor));
+        if (formula & CENTERED) pay(m + at, bytes, f32x4.splat(factor));
+      }
+      sum += passes == UPDATE ? updateBy(formula, p + at, g, bytes) : block(passes, formula, p + at, g, bytes);
+      g += bytes;
     }
-    sum += block(passes, formula, region(P) + at, g, bytes);
-    g += bytes;
   }
   return sum;
 }
