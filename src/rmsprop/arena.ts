@@ -32,19 +32,21 @@ export interface Arena {
   readonly gradientSum: Float32Array;
   /** A sum for each block of a range. */
   readonly sums: Float64Array;
-  /** The rows of the tensor at hand, as many as the largest tensor has. */
+  /** Some rows of the tensor at hand. */
   readonly rows: Int32Array;
   /** What each row's slots are multiplied by before the step: rho to the number of batches that left it out. */
   readonly factors: Float32Array;
 }
 
 const pageBytes = 65_536;
+// rows that the kernel is given in one call: a batch may have more
+const rowsAtATime = 4096;
 // regions of equal length a multiple of 4 KiB apart would share cache sets, and stores would seem to hit loads
 const staggerBytes = 64 * 9;
 
 /** Regions for a model, all zero. */
 export function makeArena(model: Layout, { centered, momentum, average, gradientSum, shared }: ArenaOptions): Arena {
-  const mostRows = model.tensors.reduce((most, { rows }) => Math.max(most, rows), 0);
+  const mostRows = model.tensors.reduce((most, { rows }) => Math.max(most, Math.min(rows, rowsAtATime)), 0);
   const each = model.length;
   const lengths: Record<(typeof regions)[number], number> = {
     parameters: each,

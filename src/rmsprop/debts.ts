@@ -35,17 +35,19 @@ export class Debts {
     return (k) => (k < tableSize ? (table as Float32Array)[k] : powerOf(rho, k));
   }
 
-  /** Writes what each of `rows` owes into `factors`, and marks them as touched by this batch. */
-  touch(tensor: TensorSpec, rows: Int32Array, factors: Float32Array): void {
+  /** Begins a batch of rows of a tensor. The function it returns writes what each of some rows owes into `factors`, and marks them as touched. */
+  touch(tensor: TensorSpec): (rows: Int32Array, factors: Float32Array) => void {
     const account = this.#account(tensor);
     account.seen ??= new Float64Array(tensor.rows).fill(account.steps);
     const { seen, steps } = account;
     const power = this.#powersOf(tensor);
-    for (let i = 0; i < rows.length; i++) {
-      factors[i] = power(steps - seen[rows[i]]);
-      seen[rows[i]] = steps + 1;
-    }
     account.steps = steps + 1;
+    return (rows, factors) => {
+      for (let i = 0; i < rows.length; i++) {
+        factors[i] = power(steps - seen[rows[i]]);
+        seen[rows[i]] = steps + 1;
+      }
+    };
   }
 
   /** Pays all rows of a tensor into its slots, for a dense batch that touches every row; `slotsOf` gives its own values of each. */

@@ -106,14 +106,22 @@ export class Descent {
   }
 
   #descendRows({ tensor, length }: Staged, rows: Int32Array, which: number): number {
-    const { factors } = this.#arena;
+    const { factors, rows: indices } = this.#arena;
     // passes over gradients alone see them where they are staged, one row after the other
     const overGradients = which & (passes.scale | passes.clip);
     if (overGradients > 0) this.#kernel.run(overGradients, tensor.offset, length);
-    this.#arena.rows.set(rows);
-    if (this.#all.sparse === 'exact') this.#debts.touch(tensor, rows, factors);
-    else factors.fill(1, 0, rows.length);
-    return this.#kernel.rows(which - overGradients, tensor.offset, tensor.rowLength, rows.length);
+    const { offset, rowLength } = tensor;
+    const owed = this.#all.sparse === 'exact' ? this.#debts.touch(tensor) : undefined;
+    let squares = 0;
+    for (let first = 0; first < rows.length; first += indices.length) {
+      const some = rows.length <= indices.length ? rows : rows.subarray(first, first + indices.length);
+      indices.set(some);
+      if (owed === undefined) factors.fill(1, 0, some.length);
+      else owed(some, factors);
+      const staged = offset + first * rowLength;
+      squares += this.#kernel.rows(which - overGradients, { offset, rowLength, staged, count: some.length });
+    }
+    return squares;
   }
 }
 

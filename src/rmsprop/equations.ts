@@ -45,12 +45,12 @@ export function scalarKernel(arena: Arena, formula: number): Kernel {
       }
       return sum;
     },
-    rows(which, offset, rowLength, count) {
+    rows(which, { offset, staged, rowLength, count }) {
       let sum = 0;
       for (let r = 0; r < count; r++) {
         const i = offset + rows[r] * rowLength;
         pay(arena, formula, i, rowLength, factors[r]);
-        sum += block((k) => visit(which, i + k, offset + r * rowLength + k), rowLength, precisionOf(which));
+        sum += block((k) => visit(which, i + k, staged + r * rowLength + k), rowLength, precisionOf(which));
       }
       return sum;
     },

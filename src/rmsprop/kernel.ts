@@ -9,14 +9,24 @@ import type { Crew } from './threads.ts';
 export interface Kernel {
   /** Passes over a contiguous range; the sum of squares of the pass that makes one, added to `sum` (0 unless told) block by block. */
   run(passes: number, offset: number, length: number, sum?: number): number;
-  /** Passes over the first `count` staged rows of the tensor at `offset`, each row's slots first multiplied by its factor. */
-  rows(passes: number, offset: number, rowLength: number, count: number): number;
+  /** Passes over some rows of a tensor, each row's slots first multiplied by its factor. */
+  rows(passes: number, batch: RowsAt): number;
+}
+
+/** Rows, whose indices and factors stand in the arena. */
+export interface RowsAt {
+  /** The tensor's offset. */
+  readonly offset: number;
+  readonly rowLength: number;
+  /** Where their gradients are staged, one row after the other. */
+  readonly staged: number;
+  readonly count: number;
 }
 
 /** What the WebAssembly module exports. */
 export interface KernelExports {
   run(passes: number, formula: number, offset: number, length: number, firstSum: number): void;
-  rows(passes: number, formula: number, offset: number, rowLength: number, count: number): number;
+  rows(passes: number, formula: number, offset: number, staged: number, rowLength: number, count: number): number;
 }
 
 const modules = new Map<boolean, WebAssembly.Module>();
@@ -36,7 +46,7 @@ export function simdKernel(arena: Arena, formula: number, crew: Crew | undefined
       for (let i = 0, blocks = Math.ceil(length / blockLength); i < blocks; i++) sum += sums[i];
       return sum;
     },
-    rows: (passes, offset, rowLength, count) => wasm.rows(passes, formula, offset, rowLength, count),
+    rows: (passes, { offset, staged, rowLength, count }) => wasm.rows(passes, formula, offset, staged, rowLength, count),
   };
 }
 

@@ -137,4 +137,27 @@ function close(found: Float32Array, expected: Float32Array, tolerance: number): 
   });
 }
 
+test('a batch of more rows than the kernel takes at a time gives the bits of the dense batch', () => {
+  for (const [count, width] of [
+    [10_001, 1],
+    [9000, 3],
+  ]) {
+    const wide = layout({ before: [5], table: width === 1 ? [count] : [count, width] });
+    const values = Float32Array.from({ length: count * width }, (_, i) => Math.sin(i));
+    const all = Int32Array.from({ length: count }, (_, row) => row);
+    for (const kernel of ['simd', 'scalar'] as const) {
+      for (const sparse of ['exact', 'lazy'] as const) {
+        const some = new RMSprop(wide, { kernel, sparse });
+        const full = new RMSprop(wide, { kernel });
+        for (let step = 0; step < 3; step++) {
+          some.step({ table: { rows: all, values } });
+          full.step({ table: values });
+        }
+        sameBits(some.parameters.flat, full.parameters.flat, `${kernel} ${sparse} p`);
+        sameBits(some.getWeights()[1], full.getWeights()[1], `${kernel} ${sparse} a`);
+      }
+    }
+  }
+});
+
 test.run();

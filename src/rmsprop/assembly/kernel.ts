@@ -406,8 +406,8 @@ function approach(base: usize, bytes: usize, first: usize, end: usize): f32 {
   return seen;
 }
 
-/** Passes over the first `count` staged rows of the tensor at `offset`, each row's slots first multiplied by its factor. */
-export function rows(passes: i32, formula: i32, offset: u32, rowLength: u32, count: u32): f64 {
+/** Passes over `count` rows of the tensor at `offset`, whose gradients are staged from `staged` on; each row's slots are first multiplied by its factor. */
+export function rows(passes: i32, formula: i32, offset: u32, staged: u32, rowLength: u32, count: u32): f64 {
   const base = <usize>offset << 2;
   const bytes = <usize>rowLength << 2;
   const indices = region(ROWS);
@@ -415,7 +415,7 @@ export function rows(passes: i32, formula: i32, offset: u32, rowLength: u32, cou
   const p = region(P) + base;
   const a = region(A) + base;
   const m = region(M) + base;
-  let g = region(G) + base;
+  let g = region(G) + (<usize>staged << 2);
   let sum: f64 = 0;
   for (let first: usize = 0; first < <usize>count; first += 128) {
     const end = min<usize>(first + 128, <usize>count);
