@@ -7,7 +7,7 @@ import type { KernelExports } from './kernel.ts';
 export interface Threads {
   /** Threads that work on a range, the calling one included. */
   readonly count: number;
-  /** Starts helpers on a shared memory; the function it returns ends them. */
+  /** Starts helpers on a shared memory; the function it returns ends them, which {@link dismiss} has sent home before. */
   attach(memory: ArenaMemory): () => void;
 }
 
@@ -31,23 +31,26 @@ const looks = 4000;
 
 /** The calling thread's side. */
 export class Crew {
+  readonly #memory: ArenaMemory;
   readonly #shared: Int32Array;
   readonly #detach: () => void;
 
   constructor(memory: ArenaMemory, threads: Threads) {
+    this.#memory = memory;
     this.#shared = integersOf(memory);
     this.#detach = threads.attach(memory);
   }
 
-  /** Whether a range is long enough for several threads. */
+  /** Whether a range is long enough for several threads, and helpers may be there. */
   worthwhile(length: number): boolean {
-    return length >= leastLength;
+    // who ends helpers dismisses them first: nothing is offered to one that may be ended while it works
+    return length >= leastLength && Atomics.load(this.#shared, over) === 0;
   }
 
-  /** Runs passes over a range. Returns when all of it is done; a helper that is late or gone is not waited for. */
+  /** Runs passes over a range. Returns when all of it is done; a helper that is late, or was ended before it took any, is not waited for. */
   run(wasm: KernelExports, passes: number, formula: number, offset: number, length: number): void {
     const shared = this.#shared;
-    // nobody reads these while `open` is 0 and nobody is active
+    // nobody reads these while `open` is 0 and nobody is active; the store to `open` publishes them, and the arena's floats
     shared[which] = passes;
     shared[formulaOf] = formula;
     shared[first] = offset;
@@ -58,20 +61,26 @@ export class Crew {
     Atomics.notify(shared, sequence);
     work(shared, wasm);
     Atomics.store(shared, open, 0);
-    // what a helper has taken it finishes
+    // what a helper has taken it finishes; its subtraction publishes what it wrote. Who becomes active from here on finds `open` 0
     while (Atomics.load(shared, active) > 0);
   }
 
-  /** Ends the helpers. */
+  /** Ends the helpers; what is run then the calling thread does alone. */
   close(): void {
-    Atomics.store(this.#shared, over, 1);
-    Atomics.add(this.#shared, sequence, 1);
-    Atomics.notify(this.#shared, sequence);
+    dismiss(this.#memory);
     this.#detach();
   }
 }
 
-/** A helper's whole life: takes its share of every pass until the crew is closed. Blocks its thread. */
+/** Tells all helpers of a memory, and its crew, that their work is over, for good. Between runs, before helpers are ended. */
+export function dismiss(memory: ArenaMemory): void {
+  const shared = integersOf(memory);
+  Atomics.store(shared, over, 1);
+  Atomics.add(shared, sequence, 1);
+  Atomics.notify(shared, sequence);
+}
+
+/** A helper's whole life: takes its share of every pass until it is dismissed. Blocks its thread. */
 export function help(memory: ArenaMemory, wasm: KernelExports): void {
   const shared = integersOf(memory);
   let seen = 0;
@@ -85,7 +94,7 @@ export function help(memory: ArenaMemory, wasm: KernelExports): void {
   }
 }
 
-// takes blocks until none are left
+// takes blocks until none are left; `next` stays below 2^31: models have at most 2^28 floats, and threads pass the end by one taking each
 function work(shared: Int32Array, wasm: KernelExports): void {
   const passes = shared[which];
   const formula = shared[formulaOf];

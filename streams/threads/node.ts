@@ -15,7 +15,8 @@ const helper = new URL(built, import.meta.url);
  */
 export function startThreads(count: number): StartedThreads {
   return threadsOf(count, (memory) => {
-    const worker = new Worker(helper, { workerData: memory });
+    // without the options of this process, such as loaders of modules, which would be run for every helper
+    const worker = new Worker(helper, { workerData: memory, execArgv: [] });
     worker.unref();
     return () => void worker.terminate();
   });

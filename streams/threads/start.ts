@@ -2,11 +2,11 @@
 
 import { GradwireError } from '../../src/errors.ts';
 import type { ArenaMemory } from '../../src/rmsprop/arena.ts';
-import type { Threads } from '../../src/rmsprop/threads.ts';
+import { dismiss, type Threads } from '../../src/rmsprop/threads.ts';
 
 /** Threads that somebody started and will end. */
 export interface StartedThreads extends Threads {
-  /** Ends all helpers. Optimizers that had them go on with the calling thread alone. */
+  /** Ends all helpers. Optimizers that had them go on with the calling thread alone; new ones do not get any (`E_CONFIG`). */
   close(): void;
 }
 
@@ -20,18 +20,28 @@ export function threadsOf(count: number, start: StartHelper): StartedThreads {
   if (!Number.isSafeInteger(count) || count < 1 || count > most)
     throw new GradwireError('E_CONFIG', `the number of threads must be an integer from 1 to ${most}; got ${String(count)}`);
   const running = new Set<() => void>();
+  let closed = false;
   return {
     count,
     attach(memory) {
-      const ends = Array.from({ length: count - 1 }, () => start(memory));
+      if (closed) throw new GradwireError('E_CONFIG', 'these threads were closed; start others, or leave them out');
+      const ends: (() => void)[] = [];
       const detach = (): void => {
+        dismiss(memory);
         for (const end of ends.splice(0)) end();
         running.delete(detach);
       };
+      try {
+        while (ends.length < count - 1) ends.push(start(memory));
+      } catch (error) {
+        detach();
+        throw error;
+      }
       running.add(detach);
       return detach;
     },
     close() {
+      closed = true;
       for (const detach of [...running]) detach();
     },
   };

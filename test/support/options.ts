@@ -131,19 +131,21 @@ function slotsOf({ p, a, m = p, b = p, e = p, s = p }: Slots): Float32Array[] {
   return [p, a, m, b, e, s];
 }
 
+/** Random cases of one preset over such models; a value may overflow, which is the caller's to see. */
+export function optionSetsOver(preset: PresetName, models: fc.Arbitrary<OptionSet['shapes']>): fc.Arbitrary<OptionSet> {
+  return fc.tuple(optionsOf(preset), models).chain(([options, model]) =>
+    fc.record({
+      options: fc.constant(options),
+      shapes: fc.constant(model),
+      initial: initialOf(model),
+      batches: batchesOf(model, options),
+    }),
+  );
+}
+
 /** Random cases of one preset. */
 export function optionSetsOf(preset: PresetName): fc.Arbitrary<OptionSet> {
-  return fc
-    .tuple(optionsOf(preset), shapes)
-    .chain(([options, model]) =>
-      fc.record({
-        options: fc.constant(options),
-        shapes: fc.constant(model),
-        initial: initialOf(model),
-        batches: batchesOf(model, options),
-      }),
-    )
-    .map(whileFinite);
+  return optionSetsOver(preset, shapes).map(whileFinite);
 }
 
 /** Random cases of every preset. */

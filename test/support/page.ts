@@ -28,10 +28,11 @@ const top = fileURLToPath(new URL('../..', import.meta.url));
 // what a page may ask for; nothing else of the repository is served
 const served = /^\/(dist\/|node_modules\/xxhash-wasm\/|test\/).+\.[jt]s$/;
 
-// as Node resolves these names here
+// as Node resolves these names here, but for what a browser has another file for
 const imports = {
   gradwire: '/dist/src/index.js',
   'gradwire/streams': '/dist/streams/operators/index.js',
+  'gradwire/threads': '/dist/streams/threads/browser.js',
   'xxhash-wasm': '/node_modules/xxhash-wasm/esm/xxhash-wasm.js',
 };
 
