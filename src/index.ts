@@ -21,16 +21,22 @@ export type { Batch, GradientRecord, Rows } from './gradients/batch.ts';
 export { checkGradients, type Foldable, Gradients, type TensorGradient } from './gradients/check.ts';
 export { type Layout, layout, type Shapes, type TensorSpec } from './layout.ts';
 export { Replica, type ReplicaCounts, type Verdict } from './replica.ts';
-export type { ArenaMemory } from './rmsprop/arena.ts';
-export type { Constraint } from './rmsprop/constraints.ts';
-export type { StateFormat } from './rmsprop/exchange.ts';
-export type { Outcome, Touched } from './rmsprop/fold.ts';
-export type { DynamicLossScale, Group, Hyperparameters, RMSpropConfig, RMSpropOptions } from './rmsprop/hyperparameters.ts';
-export type { KerasWeights } from './rmsprop/keras-weights.ts';
-export type { LossScaleState } from './rmsprop/loss-scale.ts';
-export type { Preset } from './rmsprop/presets.ts';
+export type { Constraint } from './rmsprop/constraints/constraints.ts';
+export type { Outcome, Touched } from './rmsprop/fold/fold.ts';
+export type { ArenaMemory } from './rmsprop/kernel/arena.ts';
+export type { Threads } from './rmsprop/kernel/threads.ts';
+export type {
+  DynamicLossScale,
+  Group,
+  Hyperparameters,
+  RMSpropConfig,
+  RMSpropOptions,
+} from './rmsprop/options/hyperparameters.ts';
+export type { Preset } from './rmsprop/options/presets.ts';
 export { RMSprop, type StepResult } from './rmsprop/rmsprop.ts';
-export type { LearningRate, Schedule } from './rmsprop/schedules.ts';
-export type { RMSpropState, Slots } from './rmsprop/state.ts';
-export type { Threads } from './rmsprop/threads.ts';
+export type { LearningRate, Schedule } from './rmsprop/schedules/schedules.ts';
+export type { StateFormat } from './rmsprop/state/exchange.ts';
+export type { KerasWeights } from './rmsprop/state/keras-weights.ts';
+export type { LossScaleState } from './rmsprop/state/loss-scale.ts';
+export type { RMSpropState, Slots } from './rmsprop/state/state.ts';
 export { Tensors } from './tensors.ts';

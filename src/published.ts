@@ -1,6 +1,6 @@
 // Published weights q beside the parameters p: what q still lacks of p, and applying exactly what is sent.
 import type { Form } from './frames/forms.ts';
-import type { Touched } from './rmsprop/fold.ts';
+import type { Touched } from './rmsprop/fold/fold.ts';
 import { Tensors } from './tensors.ts';
 
 /** The weights that replicas hold. A publication returns what it sends, and applies exactly that to them. */

@@ -1,9 +1,9 @@
 // Third question: what the class adds to the bare kernel at 1,000 parameters, and the RxJS operator to the class.
 import { Subject } from 'rxjs';
 import { layout } from '../../src/index.ts';
-import { makeArena } from '../../src/rmsprop/arena.ts';
-import { at, passes } from '../../src/rmsprop/control.ts';
-import { simdKernel } from '../../src/rmsprop/kernel.ts';
+import { makeArena } from '../../src/rmsprop/kernel/arena.ts';
+import { at, passes } from '../../src/rmsprop/kernel/control.ts';
+import { simdKernel } from '../../src/rmsprop/kernel/kernel.ts';
 import { rmsprop } from '../../streams/operators/index.ts';
 import { type Row, rounded, type Scale, type Table } from '../report.ts';
 import { gradientOf } from './gradients.ts';

@@ -2,17 +2,17 @@
 import { GradwireError, quote } from '../errors.ts';
 import type { Layout } from '../layout.ts';
 import { known } from '../tensors.ts';
-import { type Arena, makeArena } from './arena.ts';
-import { formulas } from './control.ts';
-import { Debts } from './debts.ts';
-import { Fold } from './fold.ts';
-import { partsOf } from './groups.ts';
-import type { Hyperparameters, RMSpropOptions } from './hyperparameters.ts';
-import { scalarKernel, simdKernel } from './kernel.ts';
-import { hyperparametersOf } from './options.ts';
-import { presets } from './presets.ts';
-import { finite } from './state.ts';
-import { Crew } from './threads.ts';
+import { Fold } from './fold/fold.ts';
+import { type Arena, makeArena } from './kernel/arena.ts';
+import { formulas } from './kernel/control.ts';
+import { scalarKernel, simdKernel } from './kernel/kernel.ts';
+import { Crew } from './kernel/threads.ts';
+import { partsOf } from './options/groups.ts';
+import type { Hyperparameters, RMSpropOptions } from './options/hyperparameters.ts';
+import { hyperparametersOf } from './options/options.ts';
+import { presets } from './options/presets.ts';
+import { Debts } from './state/debts.ts';
+import { finite } from './state/state.ts';
 
 /** The parts of one optimizer. */
 export interface Engine {

@@ -5,14 +5,14 @@ import { type CheckOptions, type Foldable, Gradients, gradientsOf } from '../gra
 import { type Layout, layout } from '../layout.ts';
 import { Tensors } from '../tensors.ts';
 import { type Engine, makeEngine } from './engine.ts';
-import { exportSlots, importSlots, type StateFormat } from './exchange.ts';
-import type { Outcome } from './fold.ts';
-import type { RMSpropConfig, RMSpropOptions } from './hyperparameters.ts';
-import { readKerasConfig } from './keras-config.ts';
-import { type KerasWeights, kerasWeightsOf, setKerasWeights } from './keras-weights.ts';
-import { configOf } from './options.ts';
-import { checkedRate, type LearningRate, rateAt } from './schedules.ts';
-import { type RMSpropState, restoreState, stateOf } from './state.ts';
+import type { Outcome } from './fold/fold.ts';
+import type { RMSpropConfig, RMSpropOptions } from './options/hyperparameters.ts';
+import { readKerasConfig } from './options/keras-config.ts';
+import { configOf } from './options/options.ts';
+import { checkedRate, type LearningRate, rateAt } from './schedules/schedules.ts';
+import { exportSlots, importSlots, type StateFormat } from './state/exchange.ts';
+import { type KerasWeights, kerasWeightsOf, setKerasWeights } from './state/keras-weights.ts';
+import { type RMSpropState, restoreState, stateOf } from './state/state.ts';
 
 /** What one step did. */
 export interface StepResult<Name extends string = string> extends Outcome<Name> {

@@ -3,9 +3,9 @@ import { defer, filter, finalize, map, type OperatorFunction } from 'rxjs';
 import { GradwireError } from '../../src/errors.ts';
 import type { Foldable } from '../../src/gradients/check.ts';
 import type { Layout } from '../../src/layout.ts';
-import type { RMSpropOptions } from '../../src/rmsprop/hyperparameters.ts';
+import type { RMSpropOptions } from '../../src/rmsprop/options/hyperparameters.ts';
 import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
-import type { RMSpropState } from '../../src/rmsprop/state.ts';
+import type { RMSpropState } from '../../src/rmsprop/state/state.ts';
 import type { Step } from './flow.ts';
 
 /** Hyper-parameters and initial parameters, and what only a stream needs. */

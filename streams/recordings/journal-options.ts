@@ -1,8 +1,8 @@
 // What a journal may be told, its defaults, and what is refused.
 import { GradwireError, quote, refuseUnknownOptions } from '../../src/errors.ts';
 import { isPrintable, type Layout } from '../../src/layout.ts';
-import type { RMSpropOptions } from '../../src/rmsprop/hyperparameters.ts';
-import { hyperparametersOf } from '../../src/rmsprop/options.ts';
+import type { RMSpropOptions } from '../../src/rmsprop/options/hyperparameters.ts';
+import { hyperparametersOf } from '../../src/rmsprop/options/options.ts';
 import type { CreateFile } from './disk.ts';
 import type { Durability } from './segment/writer.ts';
 

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { defer, type MonoTypeOperatorFunction, type Observable, tap } from 'rxjs';
 import type { GradwireError } from '../../src/errors.ts';
 import type { Layout } from '../../src/layout.ts';
-import type { RMSpropConfig } from '../../src/rmsprop/hyperparameters.ts';
+import type { RMSpropConfig } from '../../src/rmsprop/options/hyperparameters.ts';
 import type { Admitted } from '../operators/flow.ts';
 import type { RecordedBatch } from './batches.ts';
 import { makeDirectory, syncDirectory } from './disk.ts';

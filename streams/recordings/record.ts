@@ -13,7 +13,7 @@ import {
   throwError,
 } from 'rxjs';
 import { refuseUnknownOptions } from '../../src/errors.ts';
-import { hyperparametersOf } from '../../src/rmsprop/options.ts';
+import { hyperparametersOf } from '../../src/rmsprop/options/options.ts';
 import { groupCommit } from './group-commit.ts';
 import { refuseDurability, refuseName } from './journal-options.ts';
 import { type Recordable, Recorder, type RecordOptions } from './recorder.ts';

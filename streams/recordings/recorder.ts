@@ -5,7 +5,7 @@ import { encodeWeights } from '../../src/frames/weights.ts';
 import { type Batch, type GradientRecord, isBatch } from '../../src/gradients/batch.ts';
 import { type Foldable, Gradients } from '../../src/gradients/check.ts';
 import type { Layout } from '../../src/layout.ts';
-import type { RMSpropOptions } from '../../src/rmsprop/hyperparameters.ts';
+import type { RMSpropOptions } from '../../src/rmsprop/options/hyperparameters.ts';
 import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
 import type { CreateFile } from './disk.ts';
 import { newRunName } from './run.ts';

@@ -1,6 +1,6 @@
 // openRecording: what a recording is and holds, found by reading all of it.
 import type { Layout } from '../../src/layout.ts';
-import type { RMSpropConfig } from '../../src/rmsprop/hyperparameters.ts';
+import type { RMSpropConfig } from '../../src/rmsprop/options/hyperparameters.ts';
 import { Tensors } from '../../src/tensors.ts';
 import { batchesOf } from './batches.ts';
 import { chunksOf, type ReadProgress } from './chunks.ts';

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { GradwireError, quote } from '../../src/errors.ts';
 import { decodeSnapshot, type Snapshot } from '../../src/frames/snapshot.ts';
 import { sameLayout } from '../../src/layout.ts';
-import { hyperparametersOf } from '../../src/rmsprop/options.ts';
+import { hyperparametersOf } from '../../src/rmsprop/options/options.ts';
 import { diskError, failedWith, fileError, syncDirectory, writeFully } from './disk.ts';
 import { listSnapshots } from './history.ts';
 import { snapshotName } from './names.ts';

@@ -1,6 +1,6 @@
 // Options that several commands take, and how their values are read.
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { RMSpropConfig } from '../../src/rmsprop/hyperparameters.ts';
+import type { RMSpropConfig } from '../../src/rmsprop/options/hyperparameters.ts';
 
 /** A finite number. */
 export function number(text: string): number {

@@ -1,7 +1,7 @@
 // One helper: a browser's worker that takes its share until it is ended.
-import type { ArenaMemory } from '../../src/rmsprop/arena.ts';
-import { instantiate } from '../../src/rmsprop/kernel.ts';
-import { help } from '../../src/rmsprop/threads.ts';
+import type { ArenaMemory } from '../../src/rmsprop/kernel/arena.ts';
+import { instantiate } from '../../src/rmsprop/kernel/kernel.ts';
+import { help } from '../../src/rmsprop/kernel/threads.ts';
 
 // a worker's own global, of which only this is used
 declare function addEventListener(type: 'message', listener: (event: { data: unknown }) => void, options: { once: true }): void;

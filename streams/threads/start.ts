@@ -1,8 +1,8 @@
 // Threads as whatever the engine has starts them: one helper for each thread beside the calling one.
 
 import { GradwireError } from '../../src/errors.ts';
-import type { ArenaMemory } from '../../src/rmsprop/arena.ts';
-import { dismiss, type Threads } from '../../src/rmsprop/threads.ts';
+import type { ArenaMemory } from '../../src/rmsprop/kernel/arena.ts';
+import { dismiss, type Threads } from '../../src/rmsprop/kernel/threads.ts';
 
 /** Threads that somebody started and will end. */
 export interface StartedThreads extends Threads {

@@ -1,7 +1,7 @@
 // What a trainer may be told, its defaults, and its checks.
 import { GradwireError, refuseUnknownOptions } from '../../src/errors.ts';
 import type { Layout } from '../../src/layout.ts';
-import type { RMSpropOptions } from '../../src/rmsprop/hyperparameters.ts';
+import type { RMSpropOptions } from '../../src/rmsprop/options/hyperparameters.ts';
 import type { Durability } from '../recordings/index.ts';
 import type { ServeOptions } from '../sockets/index.ts';
 

@@ -10,7 +10,7 @@ import { decodeGradients, encodeGradients } from '../../src/frames/gradients.ts'
 import { encodeSnapshot } from '../../src/frames/snapshot.ts';
 import type { Batch } from '../../src/gradients/batch.ts';
 import { layout } from '../../src/layout.ts';
-import type { RMSpropConfig } from '../../src/rmsprop/hyperparameters.ts';
+import type { RMSpropConfig } from '../../src/rmsprop/options/hyperparameters.ts';
 import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
 import type { Admitted } from '../../streams/operators/flow.ts';
 import { snapshotOf } from '../../streams/operators/snapshot.ts';

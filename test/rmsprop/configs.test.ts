@@ -2,8 +2,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { layout } from '../../src/layout.ts';
-import type { RMSpropConfig, RMSpropOptions } from '../../src/rmsprop/hyperparameters.ts';
-import type { Preset } from '../../src/rmsprop/presets.ts';
+import type { RMSpropConfig, RMSpropOptions } from '../../src/rmsprop/options/hyperparameters.ts';
+import type { Preset } from '../../src/rmsprop/options/presets.ts';
 import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
 import { refused } from '../support/refused.ts';
 

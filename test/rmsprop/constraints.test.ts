@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { layout, type TensorSpec } from '../../src/layout.ts';
-import { type Constraint, constrain, constraintOf, isByRow, refuseMisfit } from '../../src/rmsprop/constraints.ts';
+import { type Constraint, constrain, constraintOf, isByRow, refuseMisfit } from '../../src/rmsprop/constraints/constraints.ts';
 import { sameBits } from '../support/bits.ts';
 import { refused } from '../support/refused.ts';
 

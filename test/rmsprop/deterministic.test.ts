@@ -2,8 +2,11 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { cosine, power } from '../../src/rmsprop/deterministic.ts';
+import { cosine, power } from '../../src/rmsprop/schedules/deterministic.ts';
+import { fingerprint } from '../support/fingerprint.ts';
+import { chance } from '../support/random.ts';
 
+const runs = Number(process.env.GRADWIRE_RUNS ?? 20_000);
 const near = (found: number, expected: number, what: string): void =>
   assert.ok(Math.abs(found - expected) <= 1e-15 * Math.abs(expected), `${what} is ${found}, expected ${expected}`);
 const double = (min: number, max: number) => fc.double({ min, max, noNaN: true });
@@ -18,7 +21,7 @@ test("a power is within 1e-15 of the engine's, for whole, broken, small and larg
       else if (expected <= 1e-280) assert.ok(power(x, y) <= 1.0001e-280);
       else assert.ok(power(x, y) >= 0.9999e280);
     }),
-    { numRuns: 20_000, seed: 7 },
+    { numRuns: runs, seed: 7 },
   );
 });
 
@@ -45,7 +48,7 @@ test("a cosine is within 1e-15 of the engine's, relative to itself, up to 1e5, a
       const error = Math.abs(cosine(x) - expected);
       assert.ok(error <= 1e-15 * Math.abs(expected) + 1e-27, `cos ${x} is ${cosine(x)}, expected ${expected}`);
     }),
-    { numRuns: 20_000, seed: 7 },
+    { numRuns: runs, seed: 7 },
   );
 });
 
@@ -54,6 +57,23 @@ test('the ends of half a wave are exact', () => {
   assert.is(cosine(Math.PI), -1);
   assert.is(cosine(2 * Math.PI), 1);
   assert.is(cosine(Math.PI / 2), 6.123233995736766e-17);
+});
+
+test('powers and cosines have these bits on every engine', () => {
+  const random = chance(7);
+  const draw = (least: number, most: number) => least + random() * (most - least);
+  const many = (value: () => number) => Array.from({ length: 300 }, value);
+  const exponents = many(() => draw(0, 1)).concat(
+    many(() => draw(0, 50)),
+    many(() => Math.floor(draw(0, 1000))),
+    many(() => draw(0, 1e-12)),
+    many(() => draw(0, 1e6)),
+  );
+  const bases = [() => draw(0, 1), () => draw(1, 1e6), () => draw(0.999, 1.001), () => draw(0, 1e-9), () => draw(1e-301, 1e-299)];
+  const powers = bases.flatMap((base) => exponents.map((exponent) => power(base(), exponent)));
+  const angles = [1, 10, 1e3, 1e5, 1e-7].flatMap((most) => many(() => draw(-most, most)));
+  assert.is(fingerprint(powers), '795c83d8ab0a81b9');
+  assert.is(fingerprint(angles.map(cosine)), '8cc6134ea1468939');
 });
 
 test.run();

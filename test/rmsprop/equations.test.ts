@@ -3,6 +3,9 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { layout } from '../../src/layout.ts';
+import { makeArena } from '../../src/rmsprop/kernel/arena.ts';
+import { at, passes } from '../../src/rmsprop/kernel/control.ts';
+import { scalarKernel, simdKernel } from '../../src/rmsprop/kernel/kernel.ts';
 import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
 import { sameBits } from '../support/bits.ts';
 import type { ReferenceOptions } from '../support/reference.options.ts';
@@ -119,6 +122,39 @@ test('SIMD, scalar and the reference agree as bits on random options, shapes, pa
     ),
     { numRuns: 200, seed: 7 },
   );
+});
+
+test('a variance that rounding brings below 0 counts as 0, in both kernels', () => {
+  const values = Float32Array.from({ length: 64 }, (_, i) => 0.1 + i / 7);
+  const model = layout({ w: [64] });
+  const options = { preset: 'tf1', centered: true, lr: 0.01, rho: 0.5, epsilon: 1e-20 } as const;
+  const reference = new Reference(model, options);
+  const optimizers = kernels.map((kernel) => new RMSprop(model, { ...options, kernel }));
+  let below = 0;
+  for (let t = 0; t < 40; t++) {
+    reference.step({ w: values });
+    for (const optimizer of optimizers) optimizer.step({ w: values });
+    const { p, a, m = a } = reference.get('w');
+    below += a.filter((each, i) => Math.fround(each - Math.fround(m[i] * m[i])) < 0).length;
+    for (const optimizer of optimizers) sameBits(optimizer.parameters.get('w'), p, `at ${t}`);
+  }
+  assert.ok(below > 0, 'no variance was below 0');
+});
+
+test('a pass that sums nothing gives 0, in both kernels', () => {
+  const arena = makeArena(layout({ w: [9] }), {
+    centered: false,
+    momentum: false,
+    average: false,
+    gradientSum: true,
+    shared: false,
+  });
+  arena.gradients.fill(2);
+  arena.constants[at.maxAbs] = 10;
+  for (const kernel of [scalarKernel(arena, 0), simdKernel(arena, 0, undefined)]) {
+    assert.is(kernel.run(passes.check, 0, 9), 36);
+    assert.is(kernel.run(passes.accumulate, 0, 9), 0);
+  }
 });
 
 test('the learning rate of each step is computed in float64 and rounded once to float32', () => {

@@ -2,7 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { layout } from '../../src/layout.ts';
-import type { RMSpropOptions } from '../../src/rmsprop/hyperparameters.ts';
+import type { RMSpropOptions } from '../../src/rmsprop/options/hyperparameters.ts';
 import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
 import { chance } from '../support/random.ts';
 

@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { deserialize, serialize, type Tensor } from '../../src/frames/safetensors.ts';
 import { layout } from '../../src/layout.ts';
-import type { RMSpropOptions } from '../../src/rmsprop/hyperparameters.ts';
+import type { RMSpropOptions } from '../../src/rmsprop/options/hyperparameters.ts';
 import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
 import { sameBits } from '../support/bits.ts';
 import { refused } from '../support/refused.ts';

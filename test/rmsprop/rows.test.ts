@@ -54,7 +54,7 @@ test('both kernels give the same bits for rows of every width, lazy and exact, w
           sameBits(simd.parameters.flat, scalar.parameters.flat, 'p');
           sameBits(simd.state().accumulator, scalar.state().accumulator, 'a');
         }),
-        { numRuns: 20, seed: width },
+        { numRuns: Number(process.env.GRADWIRE_RUNS ?? 20), seed: width },
       );
     }
   }
@@ -74,7 +74,7 @@ test('an exact batch of rows gives what the dense batch with zeros elsewhere giv
       close(exact.parameters.get('table'), full.parameters.get('table'), 1e-6);
       close(exact.getWeights()[0], full.getWeights()[0], 1e-6);
     }),
-    { numRuns: 100, seed: 3 },
+    { numRuns: Number(process.env.GRADWIRE_RUNS ?? 100), seed: 3 },
   );
 });
 

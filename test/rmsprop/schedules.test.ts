@@ -2,10 +2,11 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { checkedRate, configOfRate, learningRateOf, rateAt, type Schedule } from '../../src/rmsprop/schedules.ts';
+import { checkedRate, configOfRate, learningRateOf, rateAt, type Schedule } from '../../src/rmsprop/schedules/schedules.ts';
+import { fingerprint } from '../support/fingerprint.ts';
 import { refused } from '../support/refused.ts';
 
-const steps = 10_000;
+const steps = Number(process.env.GRADWIRE_STEPS ?? 10_000);
 
 /** A class of Keras as a closure: parameters in the order of its constructor, then the step. */
 const keras = {
@@ -127,6 +128,13 @@ test(`${cases.length} schedules equal Keras' formulas as float32 bits over ${ste
   assert.ok(ties <= (cases.length * steps) / 100_000, `${ties} of ${cases.length * steps} differ in their last bit`);
 });
 
+test('the schedules have these bits in float64, on every engine', () => {
+  const rates = cases.map(([schedule]) => learningRateOf(schedule));
+  const early = Array.from({ length: 250 }, (_, t) => t);
+  const late = [333, 999, 1000, 1001, 1499, 1500, 1501, 9000, 9001, 20_000, 123_456, 1e9, 1e12 + 1];
+  assert.is(fingerprint(rates.flatMap((rate) => [...early, ...late].map((t) => rateAt(rate, t)))), 'b5431fe41d92f77a');
+});
+
 test("the cases of Keras' own unit tests hold", () => {
   // keras/src/optimizers/schedules/learning_rate_schedule_test.py, each by its name there
   const decaying = { initialLearningRate: 0.05, decaySteps: 10 };
@@ -190,6 +198,21 @@ test('a warm-up begins at its first rate, never reaches its target before its la
     expected.map((_, t) => checkedRate(rate, t)),
     expected.map(Math.fround),
   );
+});
+
+test('a warm-up climbs from its first rate to its target in a straight line, also where it does not begin at 0', () => {
+  const rate = learningRateOf({ type: 'cosine', initialLearningRate: 1, decaySteps: 4, warmupTarget: 3, warmupSteps: 4 });
+  assert.equal(
+    [0, 1, 2, 3, 4].map((t) => rateAt(rate, t)),
+    [1, 1.5, 2, 2.5, 3],
+  );
+});
+
+test('a step that lies just within rounding of a period is the first of that period', () => {
+  const elapsed = 3 / (1 + 1e-12);
+  assert.ok(elapsed < 3 && elapsed * (1 + 1e-12) === 3);
+  const rate = learningRateOf({ type: 'cosineRestarts', initialLearningRate: 1, firstDecaySteps: 1 + 1e-12, tMul: 2 });
+  assert.is(rateAt(rate, 3), 1);
 });
 
 test('a sum adds; a sequence runs one after the other, each from its own step 0, the last for ever', () => {

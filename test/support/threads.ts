@@ -1,5 +1,5 @@
 // What tests of threads see of them, in Node and in a browser: how much the calling thread does itself, and when helpers work.
-import type { KernelExports } from '../../src/rmsprop/kernel.ts';
+import type { KernelExports } from '../../src/rmsprop/kernel/kernel.ts';
 import type { RMSprop } from '../../src/rmsprop/rmsprop.ts';
 
 /** What was made, and the floats that its kernels passed over in the calling thread so far. */

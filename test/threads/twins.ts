@@ -1,7 +1,7 @@
 // An optimizer with threads and its twin without: the same steps of both, and that no bit differs.
 import { layout } from '../../src/layout.ts';
+import type { Threads } from '../../src/rmsprop/kernel/threads.ts';
 import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
-import type { Threads } from '../../src/rmsprop/threads.ts';
 import { chance } from '../support/random.ts';
 import { sameState } from '../support/states.ts';
 import { type Watched, watched } from '../support/threads.ts';

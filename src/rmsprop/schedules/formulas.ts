@@ -1,5 +1,5 @@
 // The schedules' equations: those of Keras 3's keras/src/optimizers/schedules/learning_rate_schedule.py, in float64.
-import { cosine, power } from '../deterministic.ts';
+import { cosine, power } from './deterministic.ts';
 import type { Complete, Schedule } from './schedule.ts';
 
 const formulas: { readonly [T in Schedule['type']]: (schedule: Complete<T>, t: number) => number } = {
@@ -60,7 +60,7 @@ function periodAt(elapsed: number, tMul: number): { readonly i: number; readonly
   // a step that lies on a period's first within rounding is its first; a logarithm, as Keras has it here, would differ by engine
   const passed = elapsed * (1 + 1e-12);
   let i = 0;
-  for (let above = whole + 1; above - i > 1; ) {
+  for (let above = Math.floor(passed) + 1; above - i > 1; ) {
     const middle = Math.floor((i + above) / 2);
     if (begin(middle) <= passed) i = middle;
     else above = middle;

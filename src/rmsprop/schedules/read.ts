@@ -1,6 +1,6 @@
 // Schedules from outside: checked, with their defaults filled in, frozen.
 import { refuseUnknownOptions } from '../../errors.ts';
-import { type Fields, isBetween, type Kind, readKind, wrong } from '../plain.ts';
+import { type Fields, isBetween, type Kind, readKind, wrong } from '../options/plain.ts';
 import type { Complete, Schedule } from './schedule.ts';
 
 type Type = Schedule['type'];

@@ -2,8 +2,8 @@
 import { digestOf } from '../../../src/digest.ts';
 import { GradwireError, quote } from '../../../src/errors.ts';
 import { type Layout, layout } from '../../../src/layout.ts';
-import type { RMSpropConfig } from '../../../src/rmsprop/hyperparameters.ts';
-import { hyperparametersOf } from '../../../src/rmsprop/options.ts';
+import type { RMSpropConfig } from '../../../src/rmsprop/options/hyperparameters.ts';
+import { hyperparametersOf } from '../../../src/rmsprop/options/options.ts';
 
 /** The version of the recording's format that this release writes and reads. */
 const recordingFormat = '1';

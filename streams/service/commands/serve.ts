@@ -1,6 +1,6 @@
 // `gradwire serve`: a trainer for any model.
 import { Command } from 'commander';
-import type { RMSpropOptions } from '../../../src/rmsprop/hyperparameters.ts';
+import type { RMSpropOptions } from '../../../src/rmsprop/options/hyperparameters.ts';
 import { trainer } from '../../trainer.ts';
 import { readModel } from '../model.ts';
 import { addHyperparameters, type HyperparameterOptions, hyperparametersIn, integer, number, settings } from '../options.ts';

@@ -1,14 +1,14 @@
 // A batch brought into the arena: copied where it is not there yet, and every value checked in the same pass as the norm.
-import { GradwireError, quote } from '../errors.ts';
-import { checkValues, type TensorGradient } from '../gradients/check.ts';
-import type { TensorSpec } from '../layout.ts';
-import type { Arena } from './arena.ts';
-import { isByRow } from './constraints.ts';
-import { blockLength, passes } from './control.ts';
-import type { Part } from './groups.ts';
-import type { Hyperparameters } from './hyperparameters.ts';
-import type { Kernel } from './kernel.ts';
-import { finite } from './state.ts';
+import { GradwireError, quote } from '../../errors.ts';
+import { checkValues, type TensorGradient } from '../../gradients/check.ts';
+import type { TensorSpec } from '../../layout.ts';
+import { isByRow } from '../constraints/constraints.ts';
+import type { Arena } from '../kernel/arena.ts';
+import { blockLength, passes } from '../kernel/control.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { Part } from '../options/groups.ts';
+import type { Hyperparameters } from '../options/hyperparameters.ts';
+import { finite } from '../state/state.ts';
 
 /** A tensor of the batch at hand. */
 export interface Staged {

@@ -40,6 +40,7 @@ export function scalarKernel(arena: Arena, formula: number): Kernel {
   return {
     run(which, offset, length, before = 0) {
       let sum = before;
+      // Stryker disable next-line EqualityOperator: a block of no values adds 0
       for (let i = offset; i < offset + length; i += blockLength) {
         sum += block((k) => visit(which, i + k, i + k), Math.min(blockLength, offset + length - i), precisionOf(which));
       }
@@ -97,6 +98,7 @@ function makeDescend(arena: Arena, formula: number): (i: number, g: number) => n
     if (centered) {
       m[i] = f32(f32(rho * m[i]) + f32(omr * g));
       const variance = f32(d - f32(m[i] * m[i]));
+      // Stryker disable next-line EqualityOperator: a variance of 0 is 0 on both sides
       d = variance > 0 ? variance : 0;
     }
     const denominator = inside ? f32(Math.sqrt(f32(d + epsilon))) : f32(f32(Math.sqrt(d)) + epsilon);
@@ -118,9 +120,11 @@ function makeDescend(arena: Arena, formula: number): (i: number, g: number) => n
 
 // what a row owes its slots
 function pay({ accumulator: a, meanGradient: m }: Arena, formula: number, offset: number, length: number, factor: number): void {
+  // Stryker disable next-line ConditionalExpression: a product with 1 is the same bits
   if (factor === 1) return;
   for (let i = offset; i < offset + length; i++) {
     a[i] = f32(a[i] * factor);
+    // Stryker disable next-line ConditionalExpression: without centered, m has no values
     if (formula & formulas.centered) m[i] = f32(m[i] * factor);
   }
 }

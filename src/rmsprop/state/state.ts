@@ -1,10 +1,10 @@
 // What an optimizer carries from step to step: taken, checked and put back.
-import { GradwireError, quote } from '../errors.ts';
-import type { Layout } from '../layout.ts';
-import { known } from '../tensors.ts';
-import type { Arena } from './arena.ts';
+import { GradwireError, quote } from '../../errors.ts';
+import type { Layout } from '../../layout.ts';
+import { known } from '../../tensors.ts';
+import type { Engine } from '../engine.ts';
+import type { Arena } from '../kernel/arena.ts';
 import type { Owed } from './debts.ts';
-import type { Engine } from './engine.ts';
 import type { LossScaleState } from './loss-scale.ts';
 
 /** Slots that not every optimizer has: a float for each parameter, in layout order. */

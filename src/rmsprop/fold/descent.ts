@@ -1,14 +1,14 @@
 // The update of the tensors of a batch: the longest ranges that the same constants hold for, each in one call of the kernel.
-import type { TensorSpec } from '../layout.ts';
-import type { Arena } from './arena.ts';
+import type { TensorSpec } from '../../layout.ts';
+import { constrain } from '../constraints/constraints.ts';
+import type { Arena } from '../kernel/arena.ts';
+import { at, passes } from '../kernel/control.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { Part } from '../options/groups.ts';
+import type { Hyperparameters } from '../options/hyperparameters.ts';
+import { presets } from '../options/presets.ts';
+import type { Debts } from '../state/debts.ts';
 import type { Scaling } from './clipping.ts';
-import { constrain } from './constraints.ts';
-import { at, passes } from './control.ts';
-import type { Debts } from './debts.ts';
-import type { Part } from './groups.ts';
-import type { Hyperparameters } from './hyperparameters.ts';
-import type { Kernel } from './kernel.ts';
-import { presets } from './presets.ts';
 import type { Staged } from './staging.ts';
 
 /** When a batch comes. */

@@ -1,7 +1,7 @@
 // Parameter groups: tensors, by a pattern in their names, that have settings of their own.
-import { GradwireError, refuseUnknownOptions } from '../errors.ts';
-import type { Layout } from '../layout.ts';
-import { type Constraint, constraintOf, refuseMisfit } from './constraints.ts';
+import { GradwireError, refuseUnknownOptions } from '../../errors.ts';
+import type { Layout } from '../../layout.ts';
+import { type Constraint, constraintOf, refuseMisfit } from '../constraints/constraints.ts';
 import { demand, demandBoolean, demandLimit, demandPattern } from './demand.ts';
 import type { Group, Hyperparameters } from './hyperparameters.ts';
 import { wrong } from './plain.ts';

@@ -1,13 +1,13 @@
 // The optimizer's options read: one name for each, defaults filled in, everything checked; and written down again by getConfig.
-import { GradwireError, quote, refuseUnknownOptions } from '../errors.ts';
-import { defaultMaxAbs } from '../gradients/check.ts';
-import { constraintOf } from './constraints.ts';
+import { GradwireError, quote, refuseUnknownOptions } from '../../errors.ts';
+import { defaultMaxAbs } from '../../gradients/check.ts';
+import { constraintOf } from '../constraints/constraints.ts';
+import { configOfRate, learningRateOf } from '../schedules/schedules.ts';
 import { groupsOf } from './groups.ts';
 import type { Group, Hyperparameters, RMSpropConfig, RMSpropOptions } from './hyperparameters.ts';
 import { wrong } from './plain.ts';
 import { isPreset, type Preset, type PresetRules, presets, presetsWith } from './presets.ts';
 import { lossScaleOf, refuseCombinations, refuseNumbers } from './ranges.ts';
-import { configOfRate, learningRateOf } from './schedules.ts';
 
 const common = {
   decay: 0,

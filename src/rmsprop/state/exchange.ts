@@ -1,9 +1,9 @@
 // An optimizer's slots under the names of PyTorch and of TF.js, as a safetensors buffer, and back.
-import { GradwireError, quote } from '../errors.ts';
-import { deserialize, serialize, type Tensor } from '../frames/safetensors.ts';
-import type { Layout, TensorSpec } from '../layout.ts';
-import type { Engine } from './engine.ts';
-import { presets } from './presets.ts';
+import { GradwireError, quote } from '../../errors.ts';
+import { deserialize, serialize, type Tensor } from '../../frames/safetensors.ts';
+import type { Layout, TensorSpec } from '../../layout.ts';
+import type { Engine } from '../engine.ts';
+import { presets } from '../options/presets.ts';
 import { copyOf, finite } from './state.ts';
 
 /**

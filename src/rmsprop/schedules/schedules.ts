@@ -1,11 +1,11 @@
 // The learning rate as a function of the number of batches already folded: a number, a schedule of plain data, or a function.
-import { GradwireError, quote } from '../errors.ts';
-import { isBetween, wrong } from './plain.ts';
-import { scheduleAt } from './schedules/formulas.ts';
-import { readSchedule } from './schedules/read.ts';
-import type { Schedule } from './schedules/schedule.ts';
+import { GradwireError, quote } from '../../errors.ts';
+import { isBetween, wrong } from '../options/plain.ts';
+import { scheduleAt } from './formulas.ts';
+import { readSchedule } from './read.ts';
+import type { Schedule } from './schedule.ts';
 
-export type { Schedule } from './schedules/schedule.ts';
+export type { Schedule } from './schedule.ts';
 
 /** What `lr` may be. A function gets the step t, from 0; it is as equal between engines as what it computes, and cannot be serialized. */
 export type LearningRate = number | Schedule | ((t: number) => number);

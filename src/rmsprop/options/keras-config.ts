@@ -1,5 +1,5 @@
 // Configurations as others write them: Keras' JSON of an optimizer, and TF.js'.
-import { GradwireError, quote } from '../errors.ts';
+import { GradwireError, quote } from '../../errors.ts';
 import { presets, presetsWith } from './presets.ts';
 
 // what Keras and TF.js write beside the hyper-parameters, and what changes no result here

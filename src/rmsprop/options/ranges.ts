@@ -1,5 +1,5 @@
 // The ranges of numeric options, and options that exclude each other.
-import { GradwireError, refuseUnknownOptions } from '../errors.ts';
+import { GradwireError, refuseUnknownOptions } from '../../errors.ts';
 import { demand, demandBoolean, demandLimit, demandPatterns } from './demand.ts';
 import type { DynamicLossScale, Hyperparameters } from './hyperparameters.ts';
 import { wrong } from './plain.ts';

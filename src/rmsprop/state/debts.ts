@@ -1,5 +1,5 @@
 // What untouched rows owe: in `exact` mode a row that a batch leaves out still decays, and pays when it is next touched.
-import type { Layout, TensorSpec } from '../layout.ts';
+import type { Layout, TensorSpec } from '../../layout.ts';
 
 /** How many batches of rows each row of a tensor has been left out of since it was last touched; only tensors that owe anything. */
 export type Owed = ReadonlyMap<string, Float64Array>;

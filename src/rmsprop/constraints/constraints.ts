@@ -1,10 +1,10 @@
 // Keras' weight constraints (keras/src/constraints/constraints.py) in float32: the same bits on every engine.
-import { GradwireError, quote } from '../errors.ts';
-import type { TensorSpec } from '../layout.ts';
-import type { Complete, Constraint } from './constraints/read.ts';
-import { type Slices, slicesOf, walk } from './constraints/slices.ts';
+import { GradwireError, quote } from '../../errors.ts';
+import type { TensorSpec } from '../../layout.ts';
+import type { Complete, Constraint } from './read.ts';
+import { type Slices, slicesOf, walk } from './slices.ts';
 
-export { type Constraint, constraintOf } from './constraints/read.ts';
+export { type Constraint, constraintOf } from './read.ts';
 
 type Norm = Complete<'maxNorm'> | Complete<'unitNorm'> | Complete<'minMaxNorm'>;
 

@@ -1,5 +1,5 @@
 // What options must be, said in one form: the name, what it may be, and what was found.
-import { GradwireError, quote } from '../errors.ts';
+import { GradwireError, quote } from '../../errors.ts';
 import { wrong } from './plain.ts';
 
 /** Throws `E_CONFIG` unless `value` is a number, finite in float32, for which `holds`. */

@@ -1,8 +1,8 @@
 // What an optimizer may be told: every hyper-parameter with its unit, range and default, and the names that origins have for them.
-import type { Constraint } from './constraints.ts';
+import type { Constraint } from '../constraints/constraints.ts';
+import type { Threads } from '../kernel/threads.ts';
+import type { LearningRate } from '../schedules/schedules.ts';
 import type { Preset } from './presets.ts';
-import type { LearningRate } from './schedules.ts';
-import type { Threads } from './threads.ts';
 
 /** When a dynamic loss scale grows. */
 export interface DynamicLossScale {

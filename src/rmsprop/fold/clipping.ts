@@ -1,7 +1,7 @@
 // Clipping by norms: which tensors of a batch are scaled down, and by what.
-import type { Part } from './groups.ts';
-import type { Hyperparameters } from './hyperparameters.ts';
-import { presets } from './presets.ts';
+import type { Part } from '../options/groups.ts';
+import type { Hyperparameters } from '../options/hyperparameters.ts';
+import { presets } from '../options/presets.ts';
 
 /** How one tensor is scaled: g = (g · limit) / norm. */
 export interface Scaling {

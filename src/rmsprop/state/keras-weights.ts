@@ -1,8 +1,8 @@
 // Keras' get_weights and set_weights: slots as a list of arrays, one slot after the other, each in layout order.
-import { GradwireError, quote } from '../errors.ts';
-import type { Layout } from '../layout.ts';
-import type { Arena } from './arena.ts';
-import type { Engine } from './engine.ts';
+import { GradwireError, quote } from '../../errors.ts';
+import type { Layout } from '../../layout.ts';
+import type { Engine } from '../engine.ts';
+import type { Arena } from '../kernel/arena.ts';
 import { copyOf } from './state.ts';
 
 /** Keras' `set_weights` argument: slots in layout order, or (Keras 2.3 and later) the number of iterations before them. */

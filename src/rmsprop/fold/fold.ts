@@ -1,15 +1,15 @@
 // One batch, in order: check, unscale, accumulate, clip, decay, update, average, constrain. docs/SEMANTICS.md numbers the steps.
-import type { TensorGradient } from '../gradients/check.ts';
-import type { Layout, TensorSpec } from '../layout.ts';
-import type { Arena } from './arena.ts';
+import type { TensorGradient } from '../../gradients/check.ts';
+import type { Layout, TensorSpec } from '../../layout.ts';
+import type { Arena } from '../kernel/arena.ts';
+import { at, passes } from '../kernel/control.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { Part } from '../options/groups.ts';
+import type { Hyperparameters } from '../options/hyperparameters.ts';
+import type { Debts } from '../state/debts.ts';
+import { LossScale } from '../state/loss-scale.ts';
 import { type Clipping, clippingOf, normOf } from './clipping.ts';
-import { at, passes } from './control.ts';
-import type { Debts } from './debts.ts';
 import { Descent, type Turn } from './descent.ts';
-import type { Part } from './groups.ts';
-import type { Hyperparameters } from './hyperparameters.ts';
-import type { Kernel } from './kernel.ts';
-import { LossScale } from './loss-scale.ts';
 import { notFinite, type Staged, Staging } from './staging.ts';
 
 /** A tensor of which the parameters, or those of some rows, may have changed. */

@@ -1,5 +1,5 @@
 // Plain data from outside that says what it is: `{ type: 'maxNorm', maxValue: 2 }`, the same in snake_case, or Keras' JSON.
-import { GradwireError, quote, refuseUnknownOptions } from '../errors.ts';
+import { GradwireError, quote, refuseUnknownOptions } from '../../errors.ts';
 
 /** What one `type` of plain data is called in Keras (where Keras has it), and the names of its fields. */
 export interface Kind {

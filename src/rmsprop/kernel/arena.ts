@@ -1,5 +1,5 @@
 // The memory an optimizer works in: one WebAssembly memory, sized once, which the scalar and the SIMD kernel share.
-import type { Layout } from '../layout.ts';
+import type { Layout } from '../../layout.ts';
 import { blockLength, constantCount, constantsByteOffset, controlByteLength, regions, regionsByteOffset } from './control.ts';
 
 /** Slots that not every optimizer has. */
