@@ -9,7 +9,7 @@ import type { Outcome } from './fold/fold.ts';
 import type { RMSpropConfig, RMSpropOptions } from './options/hyperparameters.ts';
 import { readKerasConfig } from './options/keras-config.ts';
 import { configOf } from './options/options.ts';
-import { checkedRate, type LearningRate, rateAt } from './schedules/schedules.ts';
+import { checkedRate, decayedRate } from './schedules/schedules.ts';
 import { exportSlots, importSlots, type StateFormat } from './state/exchange.ts';
 import { type KerasWeights, kerasWeightsOf, setKerasWeights } from './state/keras-weights.ts';
 import { type RMSpropState, restoreState, stateOf } from './state/state.ts';
@@ -102,9 +102,10 @@ export class RMSprop<Name extends string = string> {
     const { tensors } = gradientsOf(this.layout, given as Foldable<Name>, this.#check);
     const folded = this.#version - this.#skipped;
     const t = this.#updates;
-    const learningRate = this.learningRate;
+    const rate = checkedRate(all.lr, t);
     const ends = (folded + 1) % all.gradientAccumulationSteps === 0;
-    const outcome = fold.fold(tensors, { t, ends, rateOf: (decay) => decayedRate(all.lr, decay, t) });
+    const outcome = fold.fold(tensors, { t, ends, rate });
+    const learningRate = Math.fround(decayedRate(rate, all.decay, t));
     this.#version += 1;
     if (outcome.skipped) this.#skipped += 1;
     return resultOf(this.#version, learningRate, outcome as Outcome<Name>);
@@ -121,7 +122,7 @@ export class RMSprop<Name extends string = string> {
   /** The learning rate that the next update will take, as rounded to float32. */
   get learningRate(): number {
     const { lr, decay } = this.#engine.all;
-    return decay > 0 ? Math.fround(decayedRate(lr, decay, this.#updates)) : checkedRate(lr, this.#updates);
+    return Math.fround(decayedRate(checkedRate(lr, this.#updates), decay, this.#updates));
   }
 
   #setUpdates(updates: number): void {
@@ -208,11 +209,6 @@ export class RMSprop<Name extends string = string> {
 function resultOf<Name extends string>(version: number, learningRate: number, outcome: Outcome<Name>): StepResult<Name> {
   const { gradientNorm, updateNorm, clipFactor, rowsTouched, skipped, updated, touched } = outcome;
   return { version, learningRate, gradientNorm, updateNorm, clipFactor, rowsTouched, skipped, updated, touched };
-}
-
-// in float64
-function decayedRate(rate: LearningRate, decay: number, t: number): number {
-  return decay > 0 ? (rateAt(rate, t) * 1) / (1 + decay * t) : rateAt(rate, t);
 }
 
 function isLayout(value: unknown): value is Layout {

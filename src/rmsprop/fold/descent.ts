@@ -7,6 +7,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import type { Part } from '../options/groups.ts';
 import type { Hyperparameters } from '../options/hyperparameters.ts';
 import { presets } from '../options/presets.ts';
+import { decayedRate } from '../schedules/schedules.ts';
 import type { Debts } from '../state/debts.ts';
 import type { Scaling } from './clipping.ts';
 import type { Staged } from './staging.ts';
@@ -17,8 +18,8 @@ export interface Turn {
   readonly t: number;
   /** Whether it makes an update, or only adds to the sum of gradients. */
   readonly ends: boolean;
-  /** The learning rate in float64, for a decay. */
-  readonly rateOf: (decay: number) => number;
+  /** The learning rate before any decay, in float64. */
+  readonly rate: number;
 }
 
 /** Updates over one arena. */
@@ -74,11 +75,11 @@ export class Descent {
   }
 
   // sets the constants that hold for a part, and says which passes it needs
-  #passesFor(part: Part, scaling: Scaling | undefined, { t, rateOf }: Turn): number {
+  #passesFor(part: Part, scaling: Scaling | undefined, { t, rate }: Turn): number {
     const { constants } = this.#arena;
     constants[at.rho] = part.rho;
     constants[at.omr] = 1 - part.rho;
-    constants[at.lr] = rateOf(part.decay) * part.lrMultiplier;
+    constants[at.lr] = decayedRate(rate, part.decay, t) * part.lrMultiplier;
     let which: number = passes.update;
     if (scaling !== undefined) {
       constants[at.clipnorm] = scaling.limit;

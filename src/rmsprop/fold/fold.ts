@@ -8,7 +8,7 @@ import type { Part } from '../options/groups.ts';
 import type { Hyperparameters } from '../options/hyperparameters.ts';
 import type { Debts } from '../state/debts.ts';
 import { LossScale } from '../state/loss-scale.ts';
-import { type Clipping, clippingOf, normOf } from './clipping.ts';
+import { type Clipping, clippingOf, normOf, type Scaling } from './clipping.ts';
 import { Descent, type Turn } from './descent.ts';
 import { notFinite, type Staged, Staging } from './staging.ts';
 
@@ -97,7 +97,7 @@ export class Fold {
     return {
       gradientNorm,
       updateNorm: normOf(squares),
-      clipFactor: (scalings ?? []).reduce((least, each) => Math.min(least, each === undefined ? 1 : each.limit / each.norm), 1),
+      clipFactor: scalings === undefined ? 1 : leastOf(scalings),
       rowsTouched,
       skipped: false,
       updated: true,
@@ -136,6 +136,10 @@ export class Fold {
   #rerun(each: Staged, which: number): Staged {
     return { ...each, sum: this.#kernel.run(which, each.tensor.offset, each.length) };
   }
+}
+
+function leastOf(scalings: readonly (Scaling | undefined)[]): number {
+  return scalings.reduce((least, each) => Math.min(least, each === undefined ? 1 : each.limit / each.norm), 1);
 }
 
 // constants that no step changes

@@ -34,14 +34,19 @@ export function rateAt(rate: LearningRate, t: number): number {
 }
 
 /**
- * The learning rate of step t, rounded to float32; it may be 0. `rate` comes from {@link learningRateOf}.
+ * The learning rate of step t in float64; it may be 0. `rate` comes from {@link learningRateOf}.
  *
  * @throws GradwireError `E_CONFIG` that names t where the rate is no number from 0 to 1e6.
  */
 export function checkedRate(rate: LearningRate, t: number): number {
   const value: unknown = rateAt(rate, t);
   if (!isBetween(value, 0, largest)) throw wrong(`the learning rate of step ${t}`, value, 'a number from 0 to 1e6');
-  return Math.fround(value);
+  return value;
+}
+
+/** Keras 2's inverse time decay of a rate, in float64. */
+export function decayedRate(rate: number, decay: number, t: number): number {
+  return decay > 0 ? (rate * 1) / (1 + decay * t) : rate;
 }
 
 /**

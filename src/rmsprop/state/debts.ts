@@ -7,11 +7,14 @@ export type Owed = ReadonlyMap<string, Float64Array>;
 interface Account {
   /** Batches that held the tensor. */
   steps: number;
-  /** For each row, the `steps` that its accumulator has seen. Made when the first batch of rows arrives. */
-  seen: Float64Array | undefined;
+  /** For each row, the `steps` that its slots have seen. Made when the first batch of rows arrives. */
+  seen: Uint32Array | undefined;
 }
 
 const tableSize = 1024;
+// counts begin anew before they leave 32 bits; rho^k is 0 in float32 long before a row has been left out so often
+const most = 2 ** 32 - 2;
+const kept = 2 ** 31;
 
 /**
  * The accounts of one optimizer. A row left out of k batches owes its accumulator the factor rho^k. Reading does not pay:
@@ -38,15 +41,18 @@ export class Debts {
   /** Begins a batch of rows of a tensor. The function it returns writes what each of some rows owes into `factors`, and marks them as touched. */
   touch(tensor: TensorSpec): (rows: Int32Array, factors: Float32Array) => void {
     const account = this.#account(tensor);
-    account.seen ??= new Float64Array(tensor.rows).fill(account.steps);
+    if (account.steps >= most) rebase(account);
+    account.seen ??= new Uint32Array(tensor.rows).fill(account.steps);
     const { seen, steps } = account;
     const power = this.#powersOf(tensor);
     account.steps = steps + 1;
     return (rows, factors) => {
+      // first all that is read, so that a table that is not in the cache is read side by side
       for (let i = 0; i < rows.length; i++) {
-        factors[i] = power(steps - seen[rows[i]]);
+        factors[i] = steps - seen[rows[i]];
         seen[rows[i]] = steps + 1;
       }
+      for (let i = 0; i < rows.length; i++) factors[i] = power(factors[i]);
     };
   }
 
@@ -74,7 +80,7 @@ export class Debts {
       if (seen?.some((each) => each !== steps))
         owed.set(
           name,
-          seen.map((each) => (steps ?? 0) - each),
+          Float64Array.from(seen, (each) => (steps ?? 0) - each),
         );
     }
     return owed;
@@ -85,7 +91,7 @@ export class Debts {
     this.#accounts.clear();
     for (const [name, counts] of owed) {
       const steps = counts.reduce((most, each) => Math.max(most, each), 0);
-      this.#accounts.set(name, { steps, seen: counts.map((each) => steps - each) });
+      this.#accounts.set(name, { steps, seen: Uint32Array.from(counts, (each) => steps - each) });
     }
   }
 
@@ -105,6 +111,12 @@ export class Debts {
       for (let i = row * rowLength; i < (row + 1) * rowLength; i++) slot[i] = Math.fround(slot[i] * factor);
     }
   }
+}
+
+function rebase(account: Account): void {
+  const by = account.steps - kept;
+  account.steps = kept;
+  account.seen = account.seen?.map((each) => Math.max(0, each - by));
 }
 
 function powerOf(rho: number, k: number): number {
