@@ -1,6 +1,16 @@
 // The memory an optimizer works in: one WebAssembly memory, sized once, which the scalar and the SIMD kernel share.
 import type { Layout } from '../../layout.ts';
-import { blockLength, constantCount, constantsByteOffset, controlByteLength, regions, regionsByteOffset } from './control.ts';
+import {
+  blockLength,
+  constantCount,
+  constantsByteOffset,
+  controlByteLength,
+  longRow,
+  regions,
+  regionsByteOffset,
+  shortRows,
+  spareByteOffset,
+} from './control.ts';
 
 /** Slots that not every optimizer has. */
 export interface ArenaOptions {
@@ -48,13 +58,14 @@ const staggerBytes = 64 * 9;
 export function makeArena(model: Layout, { centered, momentum, average, gradientSum, shared }: ArenaOptions): Arena {
   const mostRows = model.tensors.reduce((most, { rows }) => Math.max(most, Math.min(rows, rowsAtATime)), 0);
   const each = model.length;
+  const { spare, whole } = spareOf(each);
   const lengths: Record<(typeof regions)[number], number> = {
-    parameters: each,
-    accumulator: each,
-    gradients: each,
-    meanGradient: centered ? each : 0,
-    momentum: momentum ? each : 0,
-    average: average ? each : 0,
+    parameters: whole,
+    accumulator: whole,
+    gradients: each + 4,
+    meanGradient: centered ? whole : 0,
+    momentum: momentum ? whole : 0,
+    average: average ? whole : 0,
     gradientSum: gradientSum ? each : 0,
     sums: 2 * (Math.ceil(each / blockLength) + 1),
     rows: mostRows,
@@ -70,7 +81,9 @@ export function makeArena(model: Layout, { centered, momentum, average, gradient
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared });
   const { buffer } = memory;
   new Uint32Array(buffer, regionsByteOffset, regions.length).set(offsets);
-  const floats = (name: (typeof regions)[number]) => new Float32Array(buffer, offsets[regions.indexOf(name)], lengths[name]);
+  new Uint32Array(buffer, spareByteOffset, 1)[0] = spare;
+  const floats = (name: (typeof regions)[number], length = Math.min(lengths[name], each)) =>
+    new Float32Array(buffer, offsets[regions.indexOf(name)], length);
   return {
     memory,
     constants: new Float32Array(buffer, constantsByteOffset, constantCount),
@@ -83,8 +96,14 @@ export function makeArena(model: Layout, { centered, momentum, average, gradient
     gradientSum: floats('gradientSum'),
     sums: new Float64Array(buffer, offsets[regions.indexOf('sums')], lengths.sums / 2),
     rows: new Int32Array(buffer, offsets[regions.indexOf('rows')], mostRows),
-    factors: floats('factors'),
+    factors: floats('factors', mostRows),
   };
+}
+
+// short rows are worked on behind the values
+function spareOf(length: number): { spare: number; whole: number } {
+  const spare = Math.ceil(length / 4) * 4;
+  return { spare, whole: spare + shortRows * (longRow - 1) + 4 };
 }
 
 function align(byteLength: number): number {

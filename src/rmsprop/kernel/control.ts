@@ -78,8 +78,15 @@ export const regions = [
   'factors',
 ] as const;
 
+/** Rows of less than four values are worked on side by side, this many at a time, in spare floats behind each region's values. */
+export const shortRows = 1024;
+/** Floats of a row from which on it is worked on where it stands. */
+export const longRow = 4;
+/** Where the number of floats before the spare ones stands, in bytes. */
+export const spareByteOffset = 56;
+
 /** Integers that threads share, from byte 0 on. */
-export const threadIntegers = 16;
+export const threadIntegers = 14;
 export const constantsByteOffset = 64;
 export const constantCount = 16;
 export const regionsByteOffset = 128;

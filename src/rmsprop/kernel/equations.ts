@@ -1,6 +1,6 @@
 // RMSprop's equations in scalar float32: the specification that every faster kernel must equal bit for bit.
 import type { Arena } from './arena.ts';
-import { at, blockLength, formulas, passes } from './control.ts';
+import { at, blockLength, formulas, longRow, passes, shortRows } from './control.ts';
 import type { Kernel } from './kernel.ts';
 
 const f32 = Math.fround;
@@ -47,11 +47,14 @@ export function scalarKernel(arena: Arena, formula: number): Kernel {
       return sum;
     },
     rows(which, { offset, staged, rowLength, count }) {
+      for (let r = 0; r < count; r++) pay(arena, formula, offset + rows[r] * rowLength, rowLength, factors[r]);
+      // short rows are summed side by side, long ones each by itself
+      const together = rowLength < longRow ? shortRows : 1;
       let sum = 0;
-      for (let r = 0; r < count; r++) {
-        const i = offset + rows[r] * rowLength;
-        pay(arena, formula, i, rowLength, factors[r]);
-        sum += block((k) => visit(which, i + k, staged + r * rowLength + k), rowLength, precisionOf(which));
+      for (let r = 0; r < count; r += together) {
+        const values = Math.min(together, count - r) * rowLength;
+        const indexOf = (k: number): number => offset + rows[r + Math.floor(k / rowLength)] * rowLength + (k % rowLength);
+        sum += block((k) => visit(which, indexOf(k), staged + r * rowLength + k), values, precisionOf(which));
       }
       return sum;
     },
