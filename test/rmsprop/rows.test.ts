@@ -160,4 +160,19 @@ test('a batch of more rows than the kernel takes at a time gives the bits of the
   }
 });
 
+test('the norms that a batch of rows tells are the same of both kernels, to the bit, for rows of every width', () => {
+  for (const width of [1, 2, 3, 4, 5]) {
+    const wide = layout({ table: width === 1 ? [3000] : [3000, width] });
+    const all = Int32Array.from({ length: 2500 }, (_, row) => row);
+    const values = Float32Array.from({ length: 2500 * width }, (_, i) => Math.sin(i * i) * 3);
+    const [simd, scalar] = (['simd', 'scalar'] as const).map((kernel) => new RMSprop(wide, { kernel, rho: 0.5 }));
+    for (let step = 0; step < 4; step++) {
+      const batch = { table: { rows: all, values: values.map((value) => value * (step + 1)) } };
+      const [found, expected] = [simd.step(batch), scalar.step(batch)];
+      assert.is(found.updateNorm, expected.updateNorm, `width ${width}`);
+      assert.is(found.gradientNorm, expected.gradientNorm, `width ${width}`);
+    }
+  }
+});
+
 test.run();

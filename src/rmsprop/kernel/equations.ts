@@ -51,6 +51,7 @@ export function scalarKernel(arena: Arena, formula: number): Kernel {
       // short rows are summed side by side, long ones each by itself
       const together = rowLength < longRow ? shortRows : 1;
       let sum = 0;
+      // Stryker disable next-line EqualityOperator: a block of no values adds 0
       for (let r = 0; r < count; r += together) {
         const values = Math.min(together, count - r) * rowLength;
         const indexOf = (k: number): number => offset + rows[r + Math.floor(k / rowLength)] * rowLength + (k % rowLength);
