@@ -1,5 +1,6 @@
 // A batch against its model: names, shapes, row indices, and that every value is finite and in range.
 import { GradwireError, quote } from '../errors.ts';
+import { bitsOf, finite, floor32 } from '../floats.ts';
 import type { Layout, TensorSpec } from '../layout.ts';
 import { known } from '../tensors.ts';
 import { type Batch, type GradientRecord, isBatch, isRows } from './batch.ts';
@@ -150,24 +151,17 @@ function shapeRows<Name extends string>(
   }
   if (isAscending(rows)) return { tensor, rows, values };
   // each by itself, for a sum could hide what is too large; what is not finite stays so
-  if (!options.allowsNotFinite || values.every(Number.isFinite)) checkValues(name, values, options);
+  if (!options.allowsNotFinite || finite(values)) checkValues(name, values, options);
   return { tensor, ...sumDuplicates(rows, values, rowLength) };
 }
 
 /** Throws `E_NONFINITE` or `E_RANGE` where a value of the tensor's gradient is not finite or beyond `maxAbs`. */
 export function checkValues(name: string, values: Float32Array, { maxAbs = defaultMaxAbs }: CheckOptions): void {
-  // without their sign, the bits of floats are in the order of the floats, and of NaN above them all
-  const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
-  const most = bitsOf(maxAbs);
+  const bits = bitsOf(values);
+  const [most] = bitsOf(Float32Array.of(floor32(maxAbs)));
   for (let i = 0; i < bits.length; i++) {
     if ((bits[i] & 0x7fff_ffff) > most) throw wrongValue(name, values, i, maxAbs);
   }
-}
-
-// of the largest float32 that is not above `limit`
-function bitsOf(limit: number): number {
-  const bits = new Int32Array(Float32Array.of(limit).buffer)[0];
-  return Math.fround(limit) > limit ? bits - 1 : bits;
 }
 
 function wrongValue(name: string, values: Float32Array, first: number, maxAbs: number): GradwireError {

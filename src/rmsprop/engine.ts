@@ -1,5 +1,6 @@
 // What an optimizer is made of: memory, kernel, threads, debts and the fold over them, for one model and its options.
 import { GradwireError, quote } from '../errors.ts';
+import { finite } from '../floats.ts';
 import type { Layout } from '../layout.ts';
 import { known } from '../tensors.ts';
 import { Fold } from './fold/fold.ts';
@@ -12,7 +13,6 @@ import type { Hyperparameters, RMSpropOptions } from './options/hyperparameters.
 import { hyperparametersOf } from './options/options.ts';
 import { presets } from './options/presets.ts';
 import { Debts } from './state/debts.ts';
-import { finite } from './state/state.ts';
 
 /** The parts of one optimizer. */
 export interface Engine {

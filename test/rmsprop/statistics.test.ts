@@ -84,6 +84,35 @@ test('some tensors may be views of optimizer.gradients, and others not', () => {
   sameBits(optimizer.parameters.flat, other.parameters.flat);
 });
 
+test('views of optimizer.gradients may stand for other tensors than their own', () => {
+  const twins = layout({ a: [3], b: [3] });
+  const [optimizer, other] = [new RMSprop(twins), new RMSprop(twins)];
+  const [a, b] = [Float32Array.of(1, 2, 3), Float32Array.of(-4, 0.5, 6)];
+  optimizer.gradients.get('a').set(a);
+  optimizer.gradients.get('b').set(b);
+  optimizer.step({ a: optimizer.gradients.get('b'), b: optimizer.gradients.get('a') });
+  other.step({ a: b, b: a });
+  sameBits(optimizer.parameters.flat, other.parameters.flat);
+  sameBits(optimizer.getWeights()[0], other.getWeights()[0]);
+});
+
+test('the memory is parameters, slots and one batch, and nothing else that grows with them', () => {
+  const length = 1_000_000;
+  const large = layout({ table: [1000, 500], bias: [length / 2] });
+  const bytesOf = (options: object) => new RMSprop(large, options).parameters.flat.buffer.byteLength;
+  const fixed = 300_000;
+  for (const [options, floats] of [
+    [{}, 3],
+    [{ preset: 'keras3', momentum: 0.9 }, 4],
+    [{ preset: 'torch', momentum: 0.9, centered: true }, 5],
+    [{ preset: 'keras3', centered: true, useEma: true, gradientAccumulationSteps: 2 }, 6],
+    [{ groups: [{ match: 'bias', clipnorm: 1 }], clipvalue: 3, lossScale: 'dynamic' }, 3],
+  ] as const) {
+    const bytes = bytesOf(options);
+    assert.ok(bytes >= floats * 4 * length && bytes < floats * 4 * length + fixed, `${JSON.stringify(options)}: ${bytes}`);
+  }
+});
+
 test('while gradients are accumulated nothing moves, and the last batch makes the update', () => {
   const optimizer = new RMSprop(model, {
     gradientAccumulationSteps: 3,

@@ -1,6 +1,7 @@
 // Constraints from outside: checked, with their defaults filled in, frozen.
 import { layoutLimits } from '../../layout.ts';
-import { type Fields, type Kind, readKind, wrong } from '../options/plain.ts';
+import { wrong } from '../options/demand.ts';
+import { type Fields, type Kind, readKind } from '../options/plain.ts';
 
 /** A rule that a tensor's values are brought back to after every step: Keras' weight constraints as plain data. Axes count from the end where negative. */
 export type Constraint =

@@ -1,4 +1,5 @@
 // One batch, in order: check, unscale, accumulate, clip, decay, update, average, constrain. docs/SEMANTICS.md numbers the steps.
+import { floor32 } from '../../floats.ts';
 import type { TensorGradient } from '../../gradients/check.ts';
 import type { Layout, TensorSpec } from '../../layout.ts';
 import type { Arena } from '../kernel/arena.ts';
@@ -80,7 +81,7 @@ export class Fold {
     for (const each of tensors) rows += each.rows?.length ?? each.tensor.rows;
     const rowsTouched = rows / this.#rowCount;
     const none = { rowsTouched, updateNorm: 0, clipFactor: 1, skipped: false, updated: false, touched: [] };
-    const checked = this.#staging.stage(tensors, this.#parts, { skips: this.lossScale.dynamic });
+    const checked = this.#staging.stage(tensors, this.#parts);
     if (checked === notFinite) {
       this.lossScale.halve();
       return { ...none, gradientNorm: Number.NaN, skipped: true };
@@ -150,10 +151,5 @@ function setConstants(constants: Float32Array, all: Hyperparameters): void {
   constants[at.steps] = gradientAccumulationSteps;
   constants[at.beta] = emaMomentum;
   constants[at.omb] = 1 - Math.fround(emaMomentum);
-  // the largest float32 that is not above the limit
-  const bits = Int32Array.of(0);
-  const floats = new Float32Array(bits.buffer);
-  floats[0] = maxAbs;
-  if (floats[0] > maxAbs) bits[0] -= 1;
-  constants[at.maxAbs] = floats[0];
+  constants[at.maxAbs] = floor32(maxAbs);
 }

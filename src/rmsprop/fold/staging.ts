@@ -1,5 +1,6 @@
 // A batch brought into the arena: copied where it is not there yet, and every value checked in the same pass as the norm.
 import { GradwireError, quote } from '../../errors.ts';
+import { finite } from '../../floats.ts';
 import { checkValues, type TensorGradient } from '../../gradients/check.ts';
 import type { TensorSpec } from '../../layout.ts';
 import { isByRow } from '../constraints/constraints.ts';
@@ -8,7 +9,6 @@ import { blockLength, passes } from '../kernel/control.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Part } from '../options/groups.ts';
 import type { Hyperparameters } from '../options/hyperparameters.ts';
-import { finite } from '../state/state.ts';
 
 /** A tensor of the batch at hand. */
 export interface Staged {
@@ -32,9 +32,12 @@ export class Staging {
   readonly #all: Hyperparameters;
   readonly #arena: Arena;
   readonly #kernel: Kernel;
+  // a dynamic loss scale does
+  readonly #skipsNotFinite: boolean;
 
   constructor(all: Hyperparameters, arena: Arena, kernel: Kernel) {
     this.#all = all;
+    this.#skipsNotFinite = typeof all.lossScale !== 'number';
     this.#arena = arena;
     this.#kernel = kernel;
   }
@@ -44,17 +47,13 @@ export class Staging {
    *
    * @throws GradwireError `E_NONFINITE`, `E_RANGE` or `E_ROWS`; nothing but the arena's gradients has changed then.
    */
-  stage(
-    tensors: readonly TensorGradient[],
-    parts: ReadonlyMap<TensorSpec, Part>,
-    skips: { readonly skips: boolean },
-  ): Staged[] | typeof notFinite {
+  stage(tensors: readonly TensorGradient[], parts: ReadonlyMap<TensorSpec, Part>): Staged[] | typeof notFinite {
     for (const each of tensors) this.refuseRows(each, parts.get(each.tensor) as Part);
     const staged: Staged[] = [];
-    for (const { tensor, rows, values } of tensors) {
+    for (const { tensor, rows, values } of this.#apart(tensors)) {
       const sum = this.#copy(tensor, values);
       if (Number.isNaN(sum)) {
-        if (skips.skips && tensors.some((each) => !finite(each.values))) return notFinite;
+        if (this.#skipsNotFinite && tensors.some((each) => !finite(each.values))) return notFinite;
         checkValues(tensor.name, values, this.#all);
       }
       const part = parts.get(tensor) as Part;
@@ -63,12 +62,25 @@ export class Staging {
     return staged;
   }
 
-  // the sum of its squares, NaN where a value must be refused
-  #copy({ offset }: TensorSpec, values: Float32Array): number {
+  // views of the arena's own gradients that stand for another tensor would be overwritten before they are read
+  #apart(tensors: readonly TensorGradient[]): readonly TensorGradient[] {
     const { gradients } = this.#arena;
+    const isMixed = ({ tensor, values }: TensorGradient): boolean =>
+      values.buffer === gradients.buffer && !this.#isThere(tensor, values);
+    return tensors.some(isMixed) ? tensors.map((each) => ({ ...each, values: new Float32Array(each.values) })) : tensors;
+  }
+
+  #isThere({ offset }: TensorSpec, { buffer, byteOffset }: Float32Array): boolean {
+    const { gradients } = this.#arena;
+    return buffer === gradients.buffer && byteOffset === gradients.byteOffset + offset * 4;
+  }
+
+  // the sum of its squares, NaN where a value must be refused
+  #copy(tensor: TensorSpec, values: Float32Array): number {
+    const { gradients } = this.#arena;
+    const { offset } = tensor;
     const { length } = values;
-    const isThere = values.buffer === gradients.buffer && values.byteOffset === gradients.byteOffset + offset * 4;
-    if (isThere) return this.#kernel.run(passes.check, offset, length);
+    if (this.#isThere(tensor, values)) return this.#kernel.run(passes.check, offset, length);
     if (length <= stagedLength) {
       gradients.set(values, offset);
       return this.#kernel.run(passes.check, offset, length);

@@ -2,9 +2,8 @@
 import { GradwireError, refuseUnknownOptions } from '../../errors.ts';
 import type { Layout } from '../../layout.ts';
 import { type Constraint, constraintOf, refuseMisfit } from '../constraints/constraints.ts';
-import { demand, demandBoolean, demandLimit, demandPattern } from './demand.ts';
+import { demand, demandBoolean, demandLimit, demandPattern, wrong } from './demand.ts';
 import type { Group, Hyperparameters } from './hyperparameters.ts';
-import { wrong } from './plain.ts';
 import type { PresetRules } from './presets.ts';
 
 /** What holds for one tensor, all of it decided: tensors with the same `kind` may be one range for the kernel. */

@@ -1,11 +1,12 @@
 // The optimizer's options read: one name for each, defaults filled in, everything checked; and written down again by getConfig.
+
 import { GradwireError, quote, refuseUnknownOptions } from '../../errors.ts';
 import { defaultMaxAbs } from '../../gradients/check.ts';
 import { constraintOf } from '../constraints/constraints.ts';
 import { configOfRate, learningRateOf } from '../schedules/schedules.ts';
+import { wrong } from './demand.ts';
 import { groupsOf } from './groups.ts';
 import type { Group, Hyperparameters, RMSpropConfig, RMSpropOptions } from './hyperparameters.ts';
-import { wrong } from './plain.ts';
 import { isPreset, type Preset, type PresetRules, presets, presetsWith } from './presets.ts';
 import { lossScaleOf, refuseCombinations, refuseNumbers } from './ranges.ts';
 
@@ -70,8 +71,8 @@ export function hyperparametersOf<Name extends string>(options: RMSpropOptions<N
 
 /** The hyper-parameters that somebody gave, by their one name each. Throws `E_CONFIG` as {@link hyperparametersOf} does. */
 export function namesIn<Name extends string>(options: RMSpropOptions<Name>): (keyof Hyperparameters)[] {
-  const { preset = 'keras2' } = options;
-  return Object.keys(canonical(preset ?? 'keras2', presets[preset ?? 'keras2'], options as Record<string, unknown>)) as never;
+  const preset = options.preset ?? 'keras2';
+  return Object.keys(canonical(preset, presets[preset], options as Record<string, unknown>)) as (keyof Hyperparameters)[];
 }
 
 /** The plain data that JSON keeps and `fromConfig` reads back. Throws `E_CONFIG` where the learning rate is a function. */

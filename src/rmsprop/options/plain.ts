@@ -1,5 +1,6 @@
 // Plain data from outside that says what it is: `{ type: 'maxNorm', maxValue: 2 }`, the same in snake_case, or Keras' JSON.
-import { GradwireError, quote, refuseUnknownOptions } from '../../errors.ts';
+import { GradwireError, refuseUnknownOptions } from '../../errors.ts';
+import { wrong } from './demand.ts';
 
 /** What one `type` of plain data is called in Keras (where Keras has it), and the names of its fields. */
 export interface Kind {
@@ -100,21 +101,9 @@ function fieldsOf(what: string, value: object, known: readonly string[]): Fields
   return new Fields(what, given);
 }
 
-/** `E_CONFIG` that says what `name` must be and what it is. */
-export function wrong(name: string, value: unknown, expected: string): GradwireError {
-  return new GradwireError('E_CONFIG', `${name} must be ${expected}; got ${found(value)}`);
-}
-
 /** Whether a value is a number from `from` to `to`. */
 export function isBetween(value: unknown, from: number, to: number): value is number {
   return typeof value === 'number' && value >= from && value <= to;
-}
-
-function found(value: unknown): string {
-  if (typeof value === 'string') return quote(value);
-  if (Array.isArray(value)) return `an array of ${value.length}`;
-  if (typeof value === 'object' && value !== null) return 'an object';
-  return typeof value === 'function' ? 'a function' : String(value);
 }
 
 function short(value: number): string {

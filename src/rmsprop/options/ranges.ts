@@ -1,8 +1,7 @@
 // The ranges of numeric options, and options that exclude each other.
 import { GradwireError, refuseUnknownOptions } from '../../errors.ts';
-import { demand, demandBoolean, demandLimit, demandPatterns } from './demand.ts';
+import { demand, demandBoolean, demandLimit, demandPatterns, wrong } from './demand.ts';
 import type { DynamicLossScale, Hyperparameters } from './hyperparameters.ts';
-import { wrong } from './plain.ts';
 
 /** Throws `E_CONFIG` for a number, switch or pattern that cannot be meant. */
 export function refuseNumbers(all: Hyperparameters): void {

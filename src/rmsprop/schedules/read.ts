@@ -1,6 +1,7 @@
 // Schedules from outside: checked, with their defaults filled in, frozen.
 import { refuseUnknownOptions } from '../../errors.ts';
-import { type Fields, isBetween, type Kind, readKind, wrong } from '../options/plain.ts';
+import { wrong } from '../options/demand.ts';
+import { type Fields, isBetween, type Kind, readKind } from '../options/plain.ts';
 import type { Complete, Schedule } from './schedule.ts';
 
 type Type = Schedule['type'];

@@ -1,6 +1,7 @@
 // The learning rate as a function of the number of batches already folded: a number, a schedule of plain data, or a function.
 import { GradwireError, quote } from '../../errors.ts';
-import { isBetween, wrong } from '../options/plain.ts';
+import { wrong } from '../options/demand.ts';
+import { isBetween } from '../options/plain.ts';
 import { scheduleAt } from './formulas.ts';
 import { readSchedule } from './read.ts';
 import type { Schedule } from './schedule.ts';

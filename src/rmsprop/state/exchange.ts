@@ -1,10 +1,11 @@
 // An optimizer's slots under the names of PyTorch and of TF.js, as a safetensors buffer, and back.
 import { GradwireError, quote } from '../../errors.ts';
+import { finite } from '../../floats.ts';
 import { deserialize, serialize, type Tensor } from '../../frames/safetensors.ts';
 import type { Layout, TensorSpec } from '../../layout.ts';
 import type { Engine } from '../engine.ts';
 import { presets } from '../options/presets.ts';
-import { copyOf, finite } from './state.ts';
+import { copyOf } from './state.ts';
 
 /**
  * Whose names: `torch` has `<tensor>.step`, `.square_avg`, `.grad_avg` and `.momentum_buffer` (the state of

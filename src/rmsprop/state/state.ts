@@ -1,5 +1,6 @@
 // What an optimizer carries from step to step: taken, checked and put back.
 import { GradwireError, quote } from '../../errors.ts';
+import { finite } from '../../floats.ts';
 import type { Layout } from '../../layout.ts';
 import { known } from '../../tensors.ts';
 import type { Engine } from '../engine.ts';
@@ -110,9 +111,4 @@ function isCount(value: unknown): boolean {
 
 function misfit(text: string): GradwireError {
   return new GradwireError('E_WEIGHTS', `${text}; nothing was restored`);
-}
-
-/** Whether every value is finite. */
-export function finite(values: Float32Array): boolean {
-  return values.every((each) => Math.abs(each) < Number.POSITIVE_INFINITY);
 }

@@ -1,0 +1,18 @@
+// Questions about float32 values that several rooms ask.
+
+/** Whether every value is finite. */
+export function finite(values: Float32Array): boolean {
+  return values.every(Number.isFinite);
+}
+
+/** The largest float32 that is not above a positive number. */
+export function floor32(limit: number): number {
+  const floats = Float32Array.of(limit);
+  if (floats[0] > limit) bitsOf(floats)[0] -= 1;
+  return floats[0];
+}
+
+/** The same memory as 32-bit integers. Without their sign they are in the order of the floats, infinity and NaN above them all. */
+export function bitsOf({ buffer, byteOffset, length }: Float32Array): Int32Array {
+  return new Int32Array(buffer, byteOffset, length);
+}
