@@ -8,10 +8,11 @@ import { type Arena, makeArena } from './kernel/arena.ts';
 import { formulas } from './kernel/control.ts';
 import { scalarKernel, simdKernel } from './kernel/kernel.ts';
 import { Crew } from './kernel/threads.ts';
-import { partsOf } from './options/groups.ts';
+import { mostRateOf, partsOf } from './options/groups.ts';
 import type { Hyperparameters, RMSpropOptions } from './options/hyperparameters.ts';
 import { hyperparametersOf } from './options/options.ts';
 import { presets } from './options/presets.ts';
+import { checkedRate } from './schedules/schedules.ts';
 import { Debts } from './state/debts.ts';
 
 /** The parts of one optimizer. */
@@ -21,6 +22,8 @@ export interface Engine {
   readonly debts: Debts;
   readonly fold: Fold;
   readonly crew: Crew | undefined;
+  /** The largest learning rate that these options allow. */
+  readonly mostRate: number;
 }
 
 /** Builds them, with the initial parameters in place. See the constructor of `RMSprop` for the errors. */
@@ -28,6 +31,9 @@ export function makeEngine<Name extends string>(model: Layout<Name>, options: RM
   const all = hyperparametersOf(options);
   const { kernel: kernelName = 'simd', threads, initial } = options;
   const parts = partsOf(model, all);
+  const mostRate = mostRateOf(parts, presets[all.preset]);
+  // a schedule is held to it at every step
+  if (typeof all.lr === 'number') checkedRate(all.lr, 0, mostRate);
   const arena = makeArena(model, { ...slotsFor(all), shared: threads !== undefined });
   arena.accumulator.fill(all.initialScale);
   for (const [name, values] of entriesOf(initial)) initialize(model, arena, name, values);
@@ -37,7 +43,7 @@ export function makeEngine<Name extends string>(model: Layout<Name>, options: RM
   const crew = threads === undefined ? undefined : new Crew(arena.memory, threads);
   const formula = formulaOf(all);
   const kernel = kernelName === 'scalar' ? scalarKernel(arena, formula) : simdKernel(arena, formula, crew);
-  return { all, arena, debts, crew, fold: new Fold(model, all, { arena, kernel, debts, parts }) };
+  return { all, arena, debts, crew, mostRate, fold: new Fold(model, all, { arena, kernel, debts, parts }) };
 }
 
 function initialize(model: Layout, arena: Arena, name: string, values: unknown): void {

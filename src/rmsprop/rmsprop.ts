@@ -96,13 +96,13 @@ export class RMSprop<Name extends string = string> {
    * @throws GradwireError `E_BATCH_EMPTY`, `E_BATCH`, `E_UNKNOWN`, `E_SHAPE`, `E_DTYPE`, `E_ROWS`, `E_NONFINITE` or `E_RANGE`.
    */
   step(batch?: Foldable<Name>): StepResult<Name> {
-    const { all, fold } = this.#engine;
+    const { all, fold, mostRate } = this.#engine;
     // biome-ignore lint/complexity/noArguments: a batch that is undefined by mistake is not the same as none; rest parameters take 1 µs
     const given = arguments.length === 0 ? this.#inPlace : batch;
     const { tensors } = gradientsOf(this.layout, given as Foldable<Name>, this.#check);
     const folded = this.#version - this.#skipped;
     const t = this.#updates;
-    const rate = checkedRate(all.lr, t);
+    const rate = checkedRate(all.lr, t, mostRate);
     const ends = (folded + 1) % all.gradientAccumulationSteps === 0;
     const outcome = fold.fold(tensors, { t, ends, rate });
     const learningRate = Math.fround(decayedRate(rate, all.decay, t));
@@ -122,7 +122,7 @@ export class RMSprop<Name extends string = string> {
   /** The learning rate that the next update will take, as rounded to float32. */
   get learningRate(): number {
     const { lr, decay } = this.#engine.all;
-    return Math.fround(decayedRate(checkedRate(lr, this.#updates), decay, this.#updates));
+    return Math.fround(decayedRate(checkedRate(lr, this.#updates, this.#engine.mostRate), decay, this.#updates));
   }
 
   #setUpdates(updates: number): void {

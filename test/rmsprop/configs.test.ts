@@ -79,7 +79,12 @@ test('what a preset does not have is refused, with the presets that have it', ()
     [{ preset: 'keras3', globalClipnorm: 1, groups: [{ match: 'k', clipnorm: 1 }] }, /groups\[0\]\.clipnorm and globalClipnorm/],
     [{ preset: 'optax', lr: 1, nesterov: true }, /nesterov needs a momentum/],
     [{ preset: 'keras3', emaOverwriteFrequency: 3 }, /needs useEma/],
-    [{ preset: 'keras3', lr: 1, weightDecay: 3 }, /weightDecay times lr must be at most 2/],
+    [
+      { preset: 'keras3', lr: 1, weightDecay: 3 },
+      /learning rate of step 0 must be a number from 0 to 0\.6\d+, .*weightDecay times lr at most 2; got 1/,
+    ],
+    [{ preset: 'keras3', lr: 1, groups: [{ match: 'k', weightDecay: 3 }] }, /weightDecay times lr at most 2/],
+    [{ lr: 10, groups: [{ match: 'k', lrMultiplier: 1e6 }] }, /from 0 to 1, since lr times a group's lrMultiplier/],
     [{ lossScale: 1e-9 }, /maxAbs \/ lossScale must be at most 1e15/],
     [{ lossScale: 'fast' }, /lossScale must be a number, "dynamic"/],
     [{ lossScale: { initial: 0 } }, /lossScale\.initial must be/],
@@ -112,6 +117,19 @@ test('a learning rate that is a function works, and getConfig names it where it 
   const before = bad.state();
   refused('E_CONFIG', () => bad.step(batch), /step 1/);
   assert.equal(bad.state(), before);
+});
+
+test('a schedule is held to what the other options allow, before anything changes; frozen tensors ask for nothing', () => {
+  const growing = { type: 'exponential', initialLearningRate: 0.5, decaySteps: 1, decayRate: 2 } as const;
+  const optimizer = new RMSprop(model, { preset: 'keras3', lr: growing, weightDecay: 2 });
+  const batch = { 'dense/bias': Float32Array.of(1, 2) };
+  optimizer.step(batch);
+  optimizer.step(batch);
+  const before = optimizer.state();
+  refused('E_CONFIG', () => optimizer.step(batch), /learning rate of step 2 must be a number from 0 to 1, .*; got 2/);
+  assert.equal(optimizer.state(), before);
+  const frozen = [{ match: '.', frozen: true, weightDecay: 1000, lrMultiplier: 1e6 }];
+  assert.ok(new RMSprop(model, { preset: 'keras3', lr: 1, groups: frozen }));
 });
 
 test('fromConfig reads what Keras 2, Keras 3 and TF.js write', () => {

@@ -18,6 +18,7 @@ const extremes: Options[] = [
   { preset: 'keras3', lr: 1e6, rho: largest, momentum: largest, epsilon: 1e-30 },
   { preset: 'keras3', lr: 1e6, weightDecay: 1000 },
   { preset: 'keras3', lr: 1, weightDecay: 3 },
+  { preset: 'torch', lr: 1e6, weightDecay: 1000, groups: [{ match: 'w', lrMultiplier: 1e6 }] },
   { preset: 'keras3', lr: 1e6, centered: true, rho: 0, epsilon: 1e-30 },
   { preset: 'keras3', centered: true, momentum: largest },
   { preset: 'tf1', lr: 1e6, rho: largest, momentum: largest, centered: true },

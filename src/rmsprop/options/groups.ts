@@ -2,6 +2,7 @@
 import { GradwireError, refuseUnknownOptions } from '../../errors.ts';
 import type { Layout } from '../../layout.ts';
 import { type Constraint, constraintOf, refuseMisfit } from '../constraints/constraints.ts';
+import { largestRate } from '../schedules/schedules.ts';
 import { demand, demandBoolean, demandLimit, demandPattern, wrong } from './demand.ts';
 import type { Group, Hyperparameters } from './hyperparameters.ts';
 import type { PresetRules } from './presets.ts';
@@ -25,25 +26,12 @@ const settings = ['match', 'lrMultiplier', 'rho', 'constraint', 'frozen'];
 const ifPresetHas = ['decay', 'weightDecay', 'clipnorm', 'clipvalue'];
 
 /** Groups checked. Throws `E_CONFIG` that names the group and the setting. */
-export function groupsOf(
-  value: unknown,
-  { lr, weightDecay: decay, globalClipnorm }: Hyperparameters,
-  { has, weightDecay }: PresetRules,
-): readonly Group[] {
+export function groupsOf(value: unknown, { lr, globalClipnorm }: Hyperparameters, { has }: PresetRules): readonly Group[] {
   if (!Array.isArray(value)) throw wrong('groups', value, 'a list of { match, … }');
   const groups = value.map((group: unknown, i) => groupOf(`groups[${i}]`, group, lr, has));
   for (const [i, group] of groups.entries()) {
     if (globalClipnorm > 0 && (group.clipnorm ?? 0) > 0)
       throw new GradwireError('E_CONFIG', `groups[${i}].clipnorm and globalClipnorm exclude each other; take one of them`);
-    if (
-      weightDecay === 'decoupled' &&
-      typeof lr === 'number' &&
-      (group.weightDecay ?? decay) * lr * (group.lrMultiplier ?? 1) > 2
-    )
-      throw new GradwireError(
-        'E_CONFIG',
-        `groups[${i}]: weightDecay times lr must be at most 2, or the parameters grow without a limit`,
-      );
   }
   return Object.freeze(groups);
 }
@@ -99,4 +87,18 @@ export function partsOf(model: Layout, all: Hyperparameters): readonly Part[] {
       constraint,
     };
   });
+}
+
+/**
+ * The largest learning rate that no parameter runs away with: after a group's multiplier it is at most 1e6, and where weight decay
+ * is decoupled, λ · lr at most 2.
+ */
+export function mostRateOf(parts: readonly Part[], { weightDecay: kind }: PresetRules): number {
+  const limits = parts
+    .filter(({ frozen }) => !frozen)
+    .map(({ lrMultiplier, weightDecay }) => {
+      const decayed = kind === 'decoupled' && weightDecay > 0 ? 2 / weightDecay : largestRate;
+      return Math.min(decayed, largestRate) / lrMultiplier;
+    });
+  return Math.min(largestRate, ...limits);
 }

@@ -42,8 +42,6 @@ export function refuseCombinations(all: Hyperparameters): void {
     throw new GradwireError('E_CONFIG', `preset keras3 takes one of ${clips.join(' and ')}`);
   if (all.clipnorm > 0 && all.globalClipnorm > 0)
     throw new GradwireError('E_CONFIG', 'clipnorm and globalClipnorm exclude each other; take one of them');
-  if (all.preset === 'keras3' && typeof all.lr === 'number' && all.weightDecay * all.lr > 2)
-    throw new GradwireError('E_CONFIG', 'weightDecay times lr must be at most 2, or the parameters grow without a limit');
   if (all.decay > 0 && typeof all.lr !== 'number')
     throw new GradwireError('E_CONFIG', 'decay is for an lr that is a number; a schedule decays by itself');
   if (all.nesterov && all.momentum === 0) throw new GradwireError('E_CONFIG', 'nesterov needs a momentum > 0');

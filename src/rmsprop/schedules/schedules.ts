@@ -11,7 +11,8 @@ export type { Schedule } from './schedule.ts';
 /** What `lr` may be. A function gets the step t, from 0; it is as equal between engines as what it computes, and cannot be serialized. */
 export type LearningRate = number | Schedule | ((t: number) => number);
 
-const largest = 1e6;
+/** The largest learning rate. */
+export const largestRate = 1e6;
 
 /**
  * The learning rate that a user gave: a number > 0 (in float32) and at most 1e6, a {@link Schedule} in camelCase or snake_case,
@@ -23,7 +24,7 @@ const largest = 1e6;
 export function learningRateOf(value: unknown): LearningRate {
   if (typeof value === 'function') return value as (t: number) => number;
   if (typeof value === 'object' && value !== null) return readSchedule('lr', value);
-  if (!isBetween(value, 0, largest) || Math.fround(value) === 0)
+  if (!isBetween(value, 0, largestRate) || Math.fround(value) === 0)
     throw wrong('lr', value, 'a number > 0, at most 1e6, a schedule, or a function of the step');
   return value;
 }
@@ -35,14 +36,16 @@ export function rateAt(rate: LearningRate, t: number): number {
 }
 
 /**
- * The learning rate of step t in float64; it may be 0. `rate` comes from {@link learningRateOf}.
+ * The learning rate of step t in float64; it may be 0. `rate` comes from {@link learningRateOf}, `most` is what the other options allow.
  *
- * @throws GradwireError `E_CONFIG` that names t where the rate is no number from 0 to 1e6.
+ * @throws GradwireError `E_CONFIG` that names t where the rate is no number from 0 to `most`.
  */
-export function checkedRate(rate: LearningRate, t: number): number {
+export function checkedRate(rate: LearningRate, t: number, most: number = largestRate): number {
   const value: unknown = rateAt(rate, t);
-  if (!isBetween(value, 0, largest)) throw wrong(`the learning rate of step ${t}`, value, 'a number from 0 to 1e6');
-  return value;
+  if (isBetween(value, 0, most)) return value;
+  const why = "since lr times a group's lrMultiplier is at most 1e6, and weightDecay times lr at most 2";
+  const expected = most < largestRate ? `a number from 0 to ${most}, ${why}` : 'a number from 0 to 1e6';
+  throw wrong(`the learning rate of step ${t}`, value, expected);
 }
 
 /** Keras 2's inverse time decay of a rate, in float64. */
