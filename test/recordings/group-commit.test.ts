@@ -2,7 +2,7 @@
 import { delay, EMPTY, lastValueFrom, of, range, throwError, toArray } from 'rxjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type GroupCommitOptions, groupCommit } from '../../streams/recordings/group-commit.ts';
+import { type GroupCommitOptions, groupCommit } from '../../streams/recordings/journal/group-commit.ts';
 import { marbles } from '../support/marbles.ts';
 
 type Options = Partial<GroupCommitOptions<string>>;

@@ -8,12 +8,12 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createFile } from '../../streams/recordings/disk.ts';
 import { openJournal } from '../../streams/recordings/index.ts';
-import { lock } from '../../streams/recordings/lock.ts';
+import { lock } from '../../streams/recordings/journal/lock.ts';
 import { directory, model, names, refusal, removeDirectories } from './runs.ts';
 
 test.after(removeDirectories);
 
-const holder = fileURLToPath(new URL('../../streams/recordings/lock.ts', import.meta.url));
+const holder = fileURLToPath(new URL('../../streams/recordings/journal/lock.ts', import.meta.url));
 
 /** A process that holds the directory until it is killed. */
 async function hold(path: string) {

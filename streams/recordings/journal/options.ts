@@ -1,10 +1,10 @@
 // What a journal may be told, its defaults, and what is refused.
-import { GradwireError, quote, refuseUnknownOptions } from '../../src/errors.ts';
-import { isPrintable, type Layout } from '../../src/layout.ts';
-import type { RMSpropOptions } from '../../src/rmsprop/options/hyperparameters.ts';
-import { hyperparametersOf } from '../../src/rmsprop/options/options.ts';
-import type { CreateFile } from './disk.ts';
-import type { Durability } from './segment/writer.ts';
+import { GradwireError, quote, refuseUnknownOptions } from '../../../src/errors.ts';
+import { isPrintable, type Layout } from '../../../src/layout.ts';
+import type { RMSpropOptions } from '../../../src/rmsprop/options/hyperparameters.ts';
+import { hyperparametersOf } from '../../../src/rmsprop/options/options.ts';
+import type { CreateFile } from '../disk.ts';
+import type { Durability } from '../segment/writer.ts';
 
 /** What a journal is told. A run that goes on keeps its model and its options; those given must be the recorded ones. */
 export interface JournalOptions<Name extends string = string> {

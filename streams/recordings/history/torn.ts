@@ -1,11 +1,11 @@
 // What a damaged place means: a torn tail that nobody was told of, or the loss of something acknowledged.
 import { open } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { GradwireError, quote } from '../../src/errors.ts';
-import { diskError, writeFully } from './disk.ts';
-import type { BadPlace } from './segment/bad-place.ts';
-import { Pieces } from './segment/pieces.ts';
-import { findValid } from './segment/scan.ts';
+import { GradwireError, quote } from '../../../src/errors.ts';
+import { diskError, writeFully } from '../disk.ts';
+import type { BadPlace } from '../segment/bad-place.ts';
+import { Pieces } from '../segment/pieces.ts';
+import { findValid } from '../segment/scan.ts';
 
 /** The unfinished last write of a process that died: nothing of it had been acknowledged. */
 export interface TornTail {

@@ -1,10 +1,10 @@
 // Batches out of chunks: each record decoded, checked against its model, and given out with its place in the run.
-import { GradwireError } from '../../src/errors.ts';
-import type { GradientsHeader } from '../../src/frames/gradients.ts';
-import { type JournalRecord, readRecord } from '../../src/frames/record.ts';
-import type { Batch, GradientRecord } from '../../src/gradients/batch.ts';
-import type { Gradients } from '../../src/gradients/check.ts';
-import type { Layout } from '../../src/layout.ts';
+import { GradwireError } from '../../../src/errors.ts';
+import type { GradientsHeader } from '../../../src/frames/gradients.ts';
+import { type JournalRecord, readRecord } from '../../../src/frames/record.ts';
+import type { Batch, GradientRecord } from '../../../src/gradients/batch.ts';
+import type { Gradients } from '../../../src/gradients/check.ts';
+import type { Layout } from '../../../src/layout.ts';
 import type { PlacedChunk } from './chunks.ts';
 import { corrupt } from './torn.ts';
 

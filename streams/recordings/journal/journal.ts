@@ -1,24 +1,24 @@
 // openJournal: the recording of a trainer. It finds where the run stands, begins a new epoch of it, and goes on.
 import { dirname } from 'node:path';
 import { defer, type MonoTypeOperatorFunction, type Observable, tap } from 'rxjs';
-import type { GradwireError } from '../../src/errors.ts';
-import type { Layout } from '../../src/layout.ts';
-import type { RMSpropConfig } from '../../src/rmsprop/options/hyperparameters.ts';
-import type { Admitted } from '../operators/flow.ts';
-import type { RecordedBatch } from './batches.ts';
-import { makeDirectory, syncDirectory } from './disk.ts';
+import type { GradwireError } from '../../../src/errors.ts';
+import type { Layout } from '../../../src/layout.ts';
+import type { RMSpropConfig } from '../../../src/rmsprop/options/hyperparameters.ts';
+import type { Admitted } from '../../operators/flow.ts';
+import { makeDirectory, syncDirectory } from '../disk.ts';
+import type { RecordedBatch } from '../history/batches.ts';
+import type { FoldStart } from '../history/fold-from.ts';
+import { batches$ } from '../history/replay.ts';
+import type { TornTail } from '../history/torn.ts';
+import type { Epochs } from '../segment/about.ts';
 import { refuseDrift } from './drift.ts';
 import { beginEpoch } from './epoch.ts';
-import type { FoldStart } from './fold-from.ts';
 import { groupCommit } from './group-commit.ts';
-import { type JournalOptions, type JournalSettings, settle } from './journal-options.ts';
 import { type Lock, lock } from './lock.ts';
+import { type JournalOptions, type JournalSettings, settle } from './options.ts';
 import { type Recovered, recover } from './recovery.ts';
-import { batches$ } from './replay.ts';
 import { newRun } from './run.ts';
-import type { Epochs } from './segment/about.ts';
 import { Snapshots } from './snapshots.ts';
-import type { TornTail } from './torn.ts';
 
 /** What recovery passed over. */
 export interface RecoveryReport {

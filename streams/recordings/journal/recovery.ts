@@ -1,12 +1,12 @@
 // Recovery: what a run's directory says about where it stands, before anything new is written to it.
 import { join } from 'node:path';
-import { GradwireError, quote } from '../../src/errors.ts';
-import { chunksOf } from './chunks.ts';
-import { syncFile } from './disk.ts';
-import { type FoldStart, startOfInitial, startOfSnapshot } from './fold-from.ts';
-import { type History, historyOf, listSnapshots, readSegments, type Segment } from './history.ts';
-import { snapshotName } from './names.ts';
-import { judge, type TornTail } from './torn.ts';
+import { GradwireError, quote } from '../../../src/errors.ts';
+import { syncFile } from '../disk.ts';
+import { chunksOf } from '../history/chunks.ts';
+import { type FoldStart, startOfInitial, startOfSnapshot } from '../history/fold-from.ts';
+import { type History, historyOf, listSnapshots, readSegments, type Segment } from '../history/history.ts';
+import { snapshotName } from '../history/names.ts';
+import { judge, type TornTail } from '../history/torn.ts';
 
 /** Where a run stands. */
 export interface Recovered {

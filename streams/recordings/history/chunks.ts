@@ -1,10 +1,10 @@
 // The chunks of a history in order, from segment to segment: no version missing, none twice, every damage judged.
 import { basename } from 'node:path';
-import { GradwireError, quote } from '../../src/errors.ts';
+import { GradwireError, quote } from '../../../src/errors.ts';
+import type { About } from '../segment/about.ts';
+import { BadPlace } from '../segment/bad-place.ts';
+import { type RawChunk, SegmentReader } from '../segment/reader.ts';
 import type { History, Segment } from './history.ts';
-import type { About } from './segment/about.ts';
-import { BadPlace } from './segment/bad-place.ts';
-import { type RawChunk, SegmentReader } from './segment/reader.ts';
 import { judge, type TornTail, type Witnesses } from './torn.ts';
 
 /** A chunk and the segment that it stands in. */

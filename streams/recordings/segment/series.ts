@@ -1,8 +1,8 @@
 // The segments that one writer makes, one after the other: stamps batches, begins a new segment where one is full.
-import { GradwireError } from '../../src/errors.ts';
-import { stampGradients } from '../../src/frames/record.ts';
-import type { About } from './segment/about.ts';
-import { type SegmentOptions, SegmentWriter } from './segment/writer.ts';
+import { GradwireError } from '../../../src/errors.ts';
+import { stampGradients } from '../../../src/frames/record.ts';
+import type { About } from './about.ts';
+import { type SegmentOptions, SegmentWriter } from './writer.ts';
 
 /** A gradients frame with the version that it makes. */
 export interface Versioned {

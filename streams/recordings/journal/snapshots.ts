@@ -1,14 +1,14 @@
 // Snapshots in a run's directory: written so that a name always stands for a whole file, read back with every check.
 import { open, readdir, readFile, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { GradwireError, quote } from '../../src/errors.ts';
-import { decodeSnapshot, type Snapshot } from '../../src/frames/snapshot.ts';
-import { sameLayout } from '../../src/layout.ts';
-import { hyperparametersOf } from '../../src/rmsprop/options/options.ts';
-import { diskError, failedWith, fileError, syncDirectory, writeFully } from './disk.ts';
-import { listSnapshots } from './history.ts';
-import { snapshotName } from './names.ts';
-import type { About } from './segment/about.ts';
+import { GradwireError, quote } from '../../../src/errors.ts';
+import { decodeSnapshot, type Snapshot } from '../../../src/frames/snapshot.ts';
+import { sameLayout } from '../../../src/layout.ts';
+import { hyperparametersOf } from '../../../src/rmsprop/options/options.ts';
+import { diskError, failedWith, fileError, syncDirectory, writeFully } from '../disk.ts';
+import { listSnapshots } from '../history/history.ts';
+import { snapshotName } from '../history/names.ts';
+import type { About } from '../segment/about.ts';
 
 /** The snapshots of a run. */
 export class Snapshots {

@@ -1,15 +1,15 @@
 // A new epoch of a run: its first segment, durable before anything can be admitted.
 import { join } from 'node:path';
-import { GradwireError } from '../../src/errors.ts';
-import { encodeWeights } from '../../src/frames/weights.ts';
-import { Tensors } from '../../src/tensors.ts';
-import { failedWith } from './disk.ts';
-import type { JournalSettings } from './journal-options.ts';
-import { segmentName } from './names.ts';
+import { GradwireError } from '../../../src/errors.ts';
+import { encodeWeights } from '../../../src/frames/weights.ts';
+import { Tensors } from '../../../src/tensors.ts';
+import { failedWith } from '../disk.ts';
+import { segmentName } from '../history/names.ts';
+import { keepBroken } from '../history/torn.ts';
+import type { About, Epochs } from '../segment/about.ts';
+import { SegmentSeries } from '../segment/series.ts';
+import type { JournalSettings } from './options.ts';
 import { type Recovered, syncSegments } from './recovery.ts';
-import type { About, Epochs } from './segment/about.ts';
-import { SegmentSeries } from './series.ts';
-import { keepBroken } from './torn.ts';
 
 /** An epoch that has begun. */
 interface Epoch {

@@ -1,9 +1,9 @@
 // A run that goes on keeps its model and its options: what the caller says explicitly must be what was recorded.
-import { GradwireError, quote } from '../../src/errors.ts';
-import { type Layout, sameLayout } from '../../src/layout.ts';
-import type { RMSpropOptions } from '../../src/rmsprop/options/hyperparameters.ts';
-import { hyperparametersOf, namesIn } from '../../src/rmsprop/options/options.ts';
-import type { About } from './segment/about.ts';
+import { GradwireError, quote } from '../../../src/errors.ts';
+import { type Layout, sameLayout } from '../../../src/layout.ts';
+import type { RMSpropOptions } from '../../../src/rmsprop/options/hyperparameters.ts';
+import { hyperparametersOf, namesIn } from '../../../src/rmsprop/options/options.ts';
+import type { About } from '../segment/about.ts';
 
 /** What a caller may say about a run; what is left open is as recorded. */
 interface Expected<Name extends string = string> {

@@ -1,12 +1,12 @@
 // openRecording: what a recording is and holds, found by reading all of it.
-import type { Layout } from '../../src/layout.ts';
-import type { RMSpropConfig } from '../../src/rmsprop/options/hyperparameters.ts';
-import { Tensors } from '../../src/tensors.ts';
+import type { Layout } from '../../../src/layout.ts';
+import type { RMSpropConfig } from '../../../src/rmsprop/options/hyperparameters.ts';
+import { Tensors } from '../../../src/tensors.ts';
+import type { Epochs } from '../segment/about.ts';
 import { batchesOf } from './batches.ts';
 import { chunksOf, type ReadProgress } from './chunks.ts';
 import { readInitial } from './fold-from.ts';
 import { readHistory } from './history.ts';
-import type { Epochs } from './segment/about.ts';
 import type { TornTail } from './torn.ts';
 
 /** One file of a recording. */

@@ -12,10 +12,10 @@ import {
   type Observable,
   throwError,
 } from 'rxjs';
-import { refuseUnknownOptions } from '../../src/errors.ts';
-import { hyperparametersOf } from '../../src/rmsprop/options/options.ts';
-import { groupCommit } from './group-commit.ts';
-import { refuseDurability, refuseName } from './journal-options.ts';
+import { refuseUnknownOptions } from '../../../src/errors.ts';
+import { hyperparametersOf } from '../../../src/rmsprop/options/options.ts';
+import { groupCommit } from '../journal/group-commit.ts';
+import { refuseDurability, refuseName } from '../journal/options.ts';
 import { type Recordable, Recorder, type RecordOptions } from './recorder.ts';
 
 const names = ['model', 'name', 'optimizer', 'durability', 'clock', 'create'];

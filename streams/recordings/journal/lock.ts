@@ -3,8 +3,8 @@ import { readFile, stat, unlink, writeFile } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { GradwireError, quote } from '../../src/errors.ts';
-import { diskError, failedWith, fileError } from './disk.ts';
+import { GradwireError, quote } from '../../../src/errors.ts';
+import { diskError, failedWith, fileError } from '../disk.ts';
 
 /** A directory held by this process. */
 export interface Lock {

@@ -1,16 +1,16 @@
 // What a recording's tap does with each value: gives it a version and a frame, and writes it to one file.
-import { digestOf } from '../../src/digest.ts';
-import { encodeGradients } from '../../src/frames/gradients.ts';
-import { encodeWeights } from '../../src/frames/weights.ts';
-import { type Batch, type GradientRecord, isBatch } from '../../src/gradients/batch.ts';
-import { type Foldable, Gradients } from '../../src/gradients/check.ts';
-import type { Layout } from '../../src/layout.ts';
-import type { RMSpropOptions } from '../../src/rmsprop/options/hyperparameters.ts';
-import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
-import type { CreateFile } from './disk.ts';
-import { newRunName } from './run.ts';
-import type { Durability } from './segment/writer.ts';
-import { SegmentSeries, type Versioned } from './series.ts';
+import { digestOf } from '../../../src/digest.ts';
+import { encodeGradients } from '../../../src/frames/gradients.ts';
+import { encodeWeights } from '../../../src/frames/weights.ts';
+import { type Batch, type GradientRecord, isBatch } from '../../../src/gradients/batch.ts';
+import { type Foldable, Gradients } from '../../../src/gradients/check.ts';
+import type { Layout } from '../../../src/layout.ts';
+import type { RMSpropOptions } from '../../../src/rmsprop/options/hyperparameters.ts';
+import { RMSprop } from '../../../src/rmsprop/rmsprop.ts';
+import type { CreateFile } from '../disk.ts';
+import { newRunName } from '../journal/run.ts';
+import { SegmentSeries, type Versioned } from '../segment/series.ts';
+import type { Durability } from '../segment/writer.ts';
 
 /** What a recording is told. */
 export interface RecordOptions<Name extends string = string> {

@@ -1,13 +1,13 @@
 // The segments of a run and the snapshots beside them, in order: what a path of a file or a directory stands for.
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { GradwireError, quote } from '../../src/errors.ts';
-import { sameLayout } from '../../src/layout.ts';
-import { fileError } from './disk.ts';
+import { GradwireError, quote } from '../../../src/errors.ts';
+import { sameLayout } from '../../../src/layout.ts';
+import { fileError } from '../disk.ts';
+import type { About } from '../segment/about.ts';
+import { BadPlace } from '../segment/bad-place.ts';
+import { SegmentReader } from '../segment/reader.ts';
 import { parseSegmentName, parseSnapshotName } from './names.ts';
-import type { About } from './segment/about.ts';
-import { BadPlace } from './segment/bad-place.ts';
-import { SegmentReader } from './segment/reader.ts';
 
 /** A segment by what its head says, or by its name where the head is damaged. */
 export interface Segment {

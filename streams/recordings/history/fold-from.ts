@@ -1,17 +1,17 @@
 // foldFrom: the state that a recording's batches are folded into: its initial weights, or a snapshot.
-import { GradwireError, quote } from '../../src/errors.ts';
-import { deserialize } from '../../src/frames/safetensors.ts';
-import { readWeights } from '../../src/frames/weights.ts';
-import { type Layout, sameLayout } from '../../src/layout.ts';
-import { Producers } from '../../src/producers.ts';
-import type { RMSpropConfig } from '../../src/rmsprop/options/hyperparameters.ts';
-import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
-import type { RMSpropState } from '../../src/rmsprop/state/state.ts';
-import { Tensors } from '../../src/tensors.ts';
+import { GradwireError, quote } from '../../../src/errors.ts';
+import { deserialize } from '../../../src/frames/safetensors.ts';
+import { readWeights } from '../../../src/frames/weights.ts';
+import { type Layout, sameLayout } from '../../../src/layout.ts';
+import { Producers } from '../../../src/producers.ts';
+import type { RMSpropConfig } from '../../../src/rmsprop/options/hyperparameters.ts';
+import { RMSprop } from '../../../src/rmsprop/rmsprop.ts';
+import type { RMSpropState } from '../../../src/rmsprop/state/state.ts';
+import { Tensors } from '../../../src/tensors.ts';
+import { readSnapshot } from '../journal/snapshots.ts';
+import { BadPlace } from '../segment/bad-place.ts';
+import { SegmentReader } from '../segment/reader.ts';
 import { type History, readHistory } from './history.ts';
-import { BadPlace } from './segment/bad-place.ts';
-import { SegmentReader } from './segment/reader.ts';
-import { readSnapshot } from './snapshots.ts';
 import { corrupt } from './torn.ts';
 
 /** Where a fold starts: `replay(path, { from: version, model })` gives the batches that follow. */

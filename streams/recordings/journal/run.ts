@@ -1,9 +1,9 @@
 // A new run: its random name, and the weights that it begins with.
 import { randomBytes } from 'node:crypto';
-import { GradwireError } from '../../src/errors.ts';
-import { Producers } from '../../src/producers.ts';
-import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
-import type { JournalOptions } from './journal-options.ts';
+import { GradwireError } from '../../../src/errors.ts';
+import { Producers } from '../../../src/producers.ts';
+import { RMSprop } from '../../../src/rmsprop/rmsprop.ts';
+import type { JournalOptions } from './options.ts';
 import type { Recovered, Untouched } from './recovery.ts';
 
 /** A run's name: 128 random bits as hexadecimal digits. */

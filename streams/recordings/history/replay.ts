@@ -1,7 +1,7 @@
 // replay: a recording as an Observable of its batches, in the order in which they were folded.
 import { concatMap, defer, EMPTY, from as fromInput, type Observable } from 'rxjs';
-import { GradwireError } from '../../src/errors.ts';
-import { type Layout, sameLayout } from '../../src/layout.ts';
+import { GradwireError } from '../../../src/errors.ts';
+import { type Layout, sameLayout } from '../../../src/layout.ts';
 import { batchesOf, type RecordedBatch } from './batches.ts';
 import { chunksOf, type ReadProgress } from './chunks.ts';
 import { type History, readHistory } from './history.ts';
