@@ -62,7 +62,9 @@ export const errorCodes = [
   'E_FORMAT',
   'E_SNAPSHOT',
   'E_LOCKED',
+  'E_FENCED',
   'E_DISK',
+  'E_DISK_FAILED',
   'E_FILE',
 ] as const;
 

@@ -7,6 +7,7 @@ import { publish } from './operators/publish.ts';
 import { rmsprop } from './operators/rmsprop.ts';
 import { snapshot } from './operators/snapshot.ts';
 import { serveOptionsOf } from './sockets/server/serve-options.ts';
+import { Failing } from './trainer/failing.ts';
 import { openHistory, recover } from './trainer/history.ts';
 import { refuseTrainerOptions, type TrainerOptions } from './trainer/options.ts';
 import { Pusher } from './trainer/pusher.ts';
@@ -38,10 +39,10 @@ export async function trainer<Name extends string>(options: TrainerOptions<Name>
     opened.unshift(server);
     const pusher = new Pusher(held, optimizer, options.maxWaitingBytes);
     const closing$ = new Subject<void>();
-    const context = () => held.context();
     const { threads } = options.optimizer ?? {};
+    const failing = new Failing(options.onError);
 
-    const durable$ = merge(server.arrivals$, pusher.arrivals$).pipe(
+    const durable$ = merge(server.arrivals$, pusher.arrivals$, failing.failed$).pipe(
       takeUntil(closing$),
       admit(model, held.admission(options.maxStaleness)),
       history.commit(),
@@ -54,8 +55,8 @@ export async function trainer<Name extends string>(options: TrainerOptions<Name>
             every: options.snapshots?.every,
             intervalMs: options.snapshots?.intervalMs,
             write: (frame, at) => snapshots.write(frame, at),
-            context,
-            onError: options.onError,
+            context: () => held.context(),
+            onError: failing.note,
           })
         : identity,
       publish<Name, Admitted<Name>>({ name, run, epoch, published }),

@@ -15,7 +15,10 @@ export interface AdmitOptions extends CheckOptions {
   readonly name?: string;
   /** The version folded so far, read for each arrival. */
   readonly version: () => number;
-  /** The windows of the batches folded before this subscription; a copy is made. None unless told. */
+  /**
+   * The windows of the batches folded so far, kept up to date by whoever folds them. A copy is made at the subscription, and
+   * another after a batch that was let through has been answered with a nack. None unless told.
+   */
   readonly producers?: Producers;
   /** How many versions a batch's base may be behind; no limit unless told. */
   readonly maxStaleness?: number;
@@ -46,7 +49,9 @@ export function admit<Name extends string>(
 class Desk<Name extends string> {
   readonly #model: Layout<Name>;
   readonly #options: AdmitOptions;
-  readonly #producers: Producers;
+  #producers: Producers;
+  // whether a batch that was let through did not become its version, nor any after it
+  #revoked = false;
   // resends of batches that are not folded yet, by version
   readonly #followers = new Map<number, Arrival[]>();
   #last: number;
@@ -54,12 +59,13 @@ class Desk<Name extends string> {
   constructor(model: Layout<Name>, options: AdmitOptions) {
     this.#model = model;
     this.#options = options;
-    this.#producers = Producers.fromList((options.producers ?? new Producers()).toList());
+    this.#producers = this.#folded();
     this.#last = options.version();
   }
 
   judge(arrival: Arrival): Admitted<Name> | undefined {
     let sequence: number | null = null;
+    if (this.#revoked) this.#rewind();
     try {
       const { metadata, tensors } = deserialize(arrival.frame);
       if (/^(0|[1-9]\d{0,15})$/.test(metadata.sequence ?? '')) sequence = Number(metadata.sequence);
@@ -82,12 +88,24 @@ class Desk<Name extends string> {
     const version = ++this.#last;
     this.#producers.note(rest.header, rest.payload, version);
     const answer = (given: Answer): void => {
+      if (given.type === 'nack') this.#revoked = true;
       arrival.answer(given);
       for (const follower of this.#followers.get(version) ?? [])
         follower.answer(given.type === 'ack' ? { ...given, duplicate: true } : given);
       this.#followers.delete(version);
     };
     return { frame: arrival.frame, version, answer, ...rest };
+  }
+
+  /** The versions that were given away did not come about, so what was noted of them did not either. */
+  #rewind(): void {
+    this.#revoked = false;
+    this.#producers = this.#folded();
+    this.#last = this.#options.version();
+  }
+
+  #folded(): Producers {
+    return Producers.fromList((this.#options.producers ?? new Producers()).toList());
   }
 
   #repeat(arrival: Arrival, { sequence }: GradientsHeader, version: number): undefined {
@@ -115,7 +133,7 @@ class Desk<Name extends string> {
 }
 
 /** The nack that tells of an error. */
-function nackOf(error: GradwireError, sequence: number | null, version: number): Answer {
+export function nackOf(error: GradwireError, sequence: number | null, version: number): Answer {
   const { code, retryable, retryAfterMs, text } = error;
   return { type: 'nack', sequence, code, retryable, retryAfterMs, version, text };
 }

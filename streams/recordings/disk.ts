@@ -1,10 +1,10 @@
 // The disk: files that are written whole or not at all, directories that keep their names, and errors with a code.
-import { type FileHandle, mkdir, open, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { GradwireError, quote } from '../../src/errors.ts';
 
 /** The part of a file handle that writing needs. */
-export type WritableFile = Pick<FileHandle, 'writev' | 'datasync' | 'sync' | 'close'>;
+export type WritableFile = Pick<FileHandle, 'writev' | 'datasync' | 'sync' | 'stat' | 'truncate' | 'close'>;
 
 /** Makes a file that must not exist yet, and opens it for writing. */
 export type CreateFile = (path: string) => Promise<WritableFile>;
@@ -16,14 +16,56 @@ export const createFile: CreateFile = (path) => open(path, 'wx', 0o644);
 const mostBuffers = 1024;
 const mostBytes = 64 << 20;
 
-/** Writes all bytes of all parts at the file's position, in as many calls as it takes: one call may write less than it was given. */
-export async function writeFully(file: WritableFile, parts: readonly Uint8Array[]): Promise<void> {
+/** Writes all bytes of all parts from `position` on, in as many calls as it takes: one call may write less than it was given. */
+export async function writeFully(
+  file: Pick<WritableFile, 'writev'>,
+  parts: readonly Uint8Array[],
+  position: number,
+): Promise<void> {
   let rest = parts.flatMap(slices);
+  let at = position;
   while (rest.length > 0) {
-    const { bytesWritten } = await file.writev(upTo(rest, mostBytes));
+    const { bytesWritten } = await file.writev(upTo(rest, mostBytes), at);
     if (bytesWritten === 0) throw new Error('the disk took no more bytes');
     rest = after(rest, bytesWritten);
+    at += bytesWritten;
   }
+}
+
+/**
+ * Writes a file that is whole, and on disk, as soon as its name is there; `confirm` may object before it is.
+ *
+ * @throws GradwireError `E_DISK`; what had the name before is as it was.
+ */
+export async function writeWhole(
+  path: string,
+  parts: readonly Uint8Array[],
+  { confirm = async () => undefined }: { readonly confirm?: () => Promise<void> } = {},
+): Promise<void> {
+  const temporary = `${path}.tmp`;
+  try {
+    const file = await open(temporary, 'w', 0o644);
+    try {
+      await writeFully(file, parts, 0);
+      // the rename would otherwise reach the disk before the bytes do
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await confirm();
+    await rename(temporary, path);
+    await syncDirectory(dirname(path));
+  } catch (cause) {
+    await removeFile(temporary);
+    throw cause instanceof GradwireError ? cause : diskError(path, cause);
+  }
+}
+
+/** Removes a file, also one that is not there. Throws `E_DISK`. */
+export async function removeFile(path: string): Promise<void> {
+  await unlink(path).catch((cause) => {
+    if (!failedWith(cause, 'ENOENT')) throw diskError(path, cause);
+  });
 }
 
 /**
@@ -75,14 +117,24 @@ export async function syncFile(path: string): Promise<void> {
       await file.close();
     }
   } catch (cause) {
-    throw diskError(path, cause);
+    throw lostError(path, cause);
   }
 }
 
-/** What became of a write that failed. */
+// what a sender waits before it sends a batch again that the disk did not take
+const retryAfterMs = 1000;
+
+/** A write failed and left nothing behind: it may go well later. An input/output error is {@link lostError}. */
 export function diskError(path: string, cause: unknown): GradwireError {
-  const text = `writing ${quote(basename(path))} failed: ${messageOf(cause)}; nothing of it was acknowledged; mend the disk and start again`;
-  return new GradwireError('E_DISK', text, { cause, retryable: true });
+  if (failedWith(cause, 'EIO')) return lostError(path, cause);
+  const text = `writing ${quote(basename(path))} failed: ${messageOf(cause)}; nothing of it was acknowledged; make room on the disk, and it goes on`;
+  return new GradwireError('E_DISK', text, { cause, retryable: true, retryAfterMs });
+}
+
+/** What was written may be on disk or not, and a second try could lie: only reading it again, at a new start, can tell. */
+export function lostError(path: string, cause: unknown): GradwireError {
+  const text = `the disk failed with ${quote(basename(path))}: ${messageOf(cause)}; nothing of it was acknowledged; check the disk and start again`;
+  return new GradwireError('E_DISK_FAILED', text, { cause });
 }
 
 /** What became of a read that failed. */

@@ -7,6 +7,7 @@ export { type ReplayOptions, replay } from './history/replay.ts';
 export type { TornTail } from './history/torn.ts';
 export { type Journal, type JournalStart, openJournal, type RecoveryReport } from './journal/journal.ts';
 export type { JournalOptions } from './journal/options.ts';
+export type { Retention } from './journal/retention.ts';
 export { record } from './record/record.ts';
 export type { Recordable, RecordOptions } from './record/recorder.ts';
-export type { Durability } from './segment/writer.ts';
+export type { Durability } from './segment/appended.ts';

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // The `gradwire` program: its commands, and one way for all of them to end in a clear line.
 import { Command, CommanderError } from 'commander';
-import { GradwireError } from '../../src/errors.ts';
+import { type ErrorCode, GradwireError } from '../../src/errors.ts';
 import { followCommand } from './commands/follow.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { replayCommand } from './commands/replay.ts';
@@ -19,7 +19,16 @@ for (const command of [program, ...commands]) command.exitOverride();
 // whoever reads our output may stop before its end, as `head` does
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 
-// what is wrong with the call ends in 2, what went wrong on the way in 1
+// a file that reaches the limit of its size is an error of the write, not the end of the process
+process.on('SIGXFSZ', () => undefined);
+
+/** What is wrong with the call ends in 2, what went wrong on the way in 1; a supervisor must tell these two from it. */
+const exitCodes: ReadonlyMap<ErrorCode, number> = new Map([
+  ['E_CONFIG', 2],
+  ['E_FENCED', 73],
+  ['E_DISK_FAILED', 74],
+]);
+
 try {
   await program.parseAsync();
 } catch (error) {
@@ -29,7 +38,7 @@ try {
 
 function codeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  return error instanceof GradwireError && error.code === 'E_CONFIG' ? 2 : 1;
+  return error instanceof GradwireError ? (exitCodes.get(error.code) ?? 1) : 1;
 }
 
 function describe(error: unknown): string {

@@ -1,9 +1,10 @@
 // What a trainer holds and shows: how far it has folded and published, for its server, its admission and its snapshots.
 import { bytesOf, digestOf } from '../../src/digest.ts';
+import type { GradwireError } from '../../src/errors.ts';
 import { encodeWeights } from '../../src/frames/weights.ts';
 import type { Gradients } from '../../src/gradients/check.ts';
 import type { Layout } from '../../src/layout.ts';
-import { Producers } from '../../src/producers.ts';
+import type { Producers } from '../../src/producers.ts';
 import { Published } from '../../src/published.ts';
 import type { RMSprop } from '../../src/rmsprop/rmsprop.ts';
 import type { AdmitOptions } from '../operators/admit.ts';
@@ -75,12 +76,16 @@ export class Held<Name extends string = string> implements Served {
     return this.#version;
   }
 
+  trouble(): GradwireError | undefined {
+    return this.history.trouble;
+  }
+
   /** What admission asks of a batch here; none may be more than `maxStaleness` versions behind. */
   admission(maxStaleness: number | undefined): AdmitOptions {
     return {
       name: this.model,
       version: () => this.#version,
-      producers: this.producers(),
+      producers: this.#producers,
       maxAbs: this.optimizer.maxAbs,
       maxStaleness,
       demandFoldable: (gradients) => this.optimizer.demandFoldable(gradients as Gradients<Name>),
@@ -99,11 +104,6 @@ export class Held<Name extends string = string> implements Served {
 
   producer(name: string): { readonly producerEpoch: number; readonly sequence: number } | undefined {
     return this.#producers.position(name);
-  }
-
-  /** A copy of the windows of what is folded, for admission to go on from. */
-  producers(): Producers {
-    return Producers.fromList(this.#producers.toList());
   }
 
   /** What a snapshot says of its place. */
@@ -128,6 +128,7 @@ export class Held<Name extends string = string> implements Served {
       recording: history.recording ?? null,
       recordingBytes: history.bytes,
       snapshot: history.snapshots?.newest() ?? null,
+      trouble: history.trouble?.message ?? null,
     };
   }
 }
@@ -155,4 +156,6 @@ export interface TrainerStatus {
   readonly recordingBytes: number;
   /** The newest snapshot, null where there is none. */
   readonly snapshot: string | null;
+  /** Why no batches are taken at the moment, null where they are. */
+  readonly trouble: string | null;
 }

@@ -11,14 +11,28 @@ import type { TrainerOptions } from './options.ts';
 /** What a trainer needs of a journal; one without a directory forgets. */
 export type History<Name extends string = string> = Pick<
   Journal<Name>,
-  'name' | 'run' | 'epoch' | 'epochs' | 'model' | 'optimizer' | 'start' | 'records$' | 'commit' | 'close' | 'bytes' | 'recovered'
+  | 'name'
+  | 'run'
+  | 'epoch'
+  | 'epochs'
+  | 'model'
+  | 'optimizer'
+  | 'start'
+  | 'records$'
+  | 'commit'
+  | 'close'
+  | 'bytes'
+  | 'recovered'
+  | 'trouble'
 > & { readonly recording: string | undefined; readonly snapshots: Journal['snapshots'] | undefined };
 
 /** The history in the directory, a new one where it is empty; one in memory where there is no directory. */
 export async function openHistory<Name extends string>(options: TrainerOptions<Name>): Promise<History<Name>> {
-  const { directory, name, model, optimizer = {}, durability, snapshots: { keep } = {} } = options;
+  const { directory, snapshots: { keep } = {}, name, model, optimizer = {} } = options;
   if (directory === undefined) return forgetful(options);
-  return await openJournal<Name>(directory, { name, model, optimizer, durability, keepSnapshots: keep });
+  const { durability, segmentBytes, retention, takeOver, progress } = options;
+  const writing = { durability, segmentBytes, retention, keepSnapshots: keep };
+  return await openJournal<Name>(directory, { name, model, optimizer, ...writing, takeOver, progress });
 }
 
 function forgetful<Name extends string>({ name = 'default', model, optimizer = {} }: TrainerOptions<Name>): History<Name> {
@@ -34,6 +48,7 @@ function forgetful<Name extends string>({ name = 'default', model, optimizer = {
     start: { state: fresh.state(), producers: new Producers(), examples: 0, version: 0 },
     records$: EMPTY,
     recovered: { torn: [], damagedSnapshots: [] },
+    trouble: undefined,
     commit: () => identity,
     bytes: 0,
     recording: undefined,

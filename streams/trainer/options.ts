@@ -2,7 +2,7 @@
 import { GradwireError, refuseUnknownOptions } from '../../src/errors.ts';
 import type { Layout } from '../../src/layout.ts';
 import type { RMSpropOptions } from '../../src/rmsprop/options/hyperparameters.ts';
-import type { Durability } from '../recordings/index.ts';
+import type { Durability, ReadProgress, Retention } from '../recordings/index.ts';
 import type { ServeOptions } from '../sockets/index.ts';
 
 /** When and how many snapshots a trainer writes. */
@@ -11,7 +11,7 @@ export interface SnapshotSettings {
   readonly every?: number;
   /** Milliseconds after which what has changed is in a snapshot; 30,000 unless told. */
   readonly intervalMs?: number;
-  /** Snapshots kept; 3 unless told. */
+  /** Snapshots kept, at least 2; 3 unless told. */
   readonly keep?: number;
 }
 
@@ -27,6 +27,14 @@ export interface TrainerOptions<Name extends string = string> {
   readonly directory?: string;
   /** What an ack means: `fsync` (default) survives power loss, `os` the process, `none` nothing. */
   readonly durability?: Durability;
+  /** A segment of the recording that has as many bytes is closed and the next begun; 256 MiB unless told. */
+  readonly segmentBytes?: number;
+  /** When old segments of the recording are removed; never unless told. */
+  readonly retention?: Retention;
+  /** Ends another trainer that holds `directory`; such a trainer is `E_LOCKED` unless told. */
+  readonly takeOver?: boolean;
+  /** Told how far a recovery has come. */
+  readonly progress?: (progress: ReadProgress) => void;
   /** The server; without it the trainer is this process' own. */
   readonly listen?: ServeOptions;
   readonly snapshots?: SnapshotSettings;
@@ -44,6 +52,10 @@ const names = [
   'optimizer',
   'directory',
   'durability',
+  'segmentBytes',
+  'retention',
+  'takeOver',
+  'progress',
   'listen',
   'snapshots',
   'maxStaleness',
@@ -55,9 +67,9 @@ const names = [
 export function refuseTrainerOptions({ snapshots = {}, maxStaleness, maxWaitingBytes, ...options }: TrainerOptions<never>): void {
   refuseUnknownOptions('trainer', options, names);
   refuseUnknownOptions('snapshots', snapshots, ['every', 'intervalMs', 'keep']);
-  const { every = 1, intervalMs = 1, keep = 1 } = snapshots;
+  const { every = 1, intervalMs = 1, keep = 2 } = snapshots;
   demandCount('snapshots.every', every, 1);
-  demandCount('snapshots.keep', keep, 1);
+  demandCount('snapshots.keep', keep, 2);
   if (!(intervalMs > 0))
     throw new GradwireError('E_CONFIG', `snapshots.intervalMs must be a number > 0; got ${String(intervalMs)}`);
   if (maxStaleness !== undefined && maxStaleness !== Number.POSITIVE_INFINITY) demandCount('maxStaleness', maxStaleness, 0);

@@ -315,10 +315,10 @@ test('a disk that fails: nothing of the group passes, nothing after it, and a ne
   const fold = await recovered(journal);
   await train(journal, fold, 3);
   broken = true;
-  await refusal('E_DISK', train(journal, fold, 4), /EIO/);
+  await refusal('E_DISK_FAILED', train(journal, fold, 4), /EIO/);
   broken = false;
   // after a failed sync a retry would lie
-  await refusal('E_DISK', train(journal, fold, 4), /EIO/);
+  await refusal('E_DISK_FAILED', train(journal, fold, 4), /EIO/);
   assert.is(fold.version, 3);
   await journal.close();
   const again = await openJournal<Name>(path);

@@ -106,6 +106,10 @@ export class Stand implements Served {
     return this.producers.position(name);
   }
 
+  trouble(): undefined {
+    return undefined;
+  }
+
   status(): object {
     return { extra: 'of the trainer' };
   }

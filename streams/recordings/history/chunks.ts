@@ -1,10 +1,13 @@
 // The chunks of a history in order, from segment to segment: no version missing, none twice, every damage judged.
+import { readdir } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { GradwireError, quote } from '../../../src/errors.ts';
+import { fileError } from '../disk.ts';
 import type { About } from '../segment/about.ts';
 import { BadPlace } from '../segment/bad-place.ts';
 import { type RawChunk, SegmentReader } from '../segment/reader.ts';
 import type { History, Segment } from './history.ts';
+import { parseSegmentName } from './names.ts';
 import { judge, type TornTail, type Witnesses } from './torn.ts';
 
 /** A chunk and the segment that it stands in. */
@@ -48,10 +51,11 @@ export async function* chunksOf(history: History, options: ChunkOptions = {}): A
   const totalBytes = segments.slice(first, count).reduce((sum, { bytes }) => sum + bytes, 0);
   let before = 0;
   let version = segments[first].firstVersion;
+  let continues = false;
   for (let i = first; i < count && version <= until; i++) {
     const segment = segments[i];
     demandFirst(segment, version);
-    const next = { version, closed: false };
+    const next: Next = { version, closed: false, continues: false };
     for await (const chunk of segmentChunks(history, i, { ...options, next })) {
       if (chunk.firstVersion > until) return;
       if (next.version - 1 > (from ?? 0)) yield chunk;
@@ -59,19 +63,30 @@ export async function* chunksOf(history: History, options: ChunkOptions = {}): A
     }
     before += segment.bytes;
     version = next.version;
+    continues = next.continues;
     onSegment?.(segment, next);
     options.progress?.({ bytes: before, totalBytes, version: version - 1 });
   }
-  if (version <= until) demandEnd(history, version);
+  if (version <= until) await demandEnd(history, { version, continues });
+}
+
+/** Where reading stands after a segment's last chunk. */
+interface Next {
+  /** The version that comes next. */
+  version: number;
+  closed: boolean;
+  /** Whether the segment's end says that another follows. */
+  continues: boolean;
 }
 
 /** The chunks of one segment; `next` is kept up to date. */
 async function* segmentChunks(
   history: History,
   i: number,
-  { next, onTorn }: ChunkOptions & { next: { version: number; closed: boolean } },
+  { next, onTorn }: ChunkOptions & { next: Next },
 ): AsyncGenerator<PlacedChunk, void, undefined> {
   const { path, problem } = history.segments[i];
+  const fencedFrom = fencedFromOf(history, i);
   let reader: SegmentReader | undefined;
   let soundUpTo = 0;
   try {
@@ -79,11 +94,14 @@ async function* segmentChunks(
     reader = await SegmentReader.open(path);
     const { about } = reader;
     for (let chunk = await reader.next(); chunk !== undefined; chunk = await reader.next()) {
-      next.version = reader.version;
+      const records = chunk.records.slice(0, Math.max(0, fencedFrom - chunk.firstVersion));
+      next.version = chunk.firstVersion + records.length;
       soundUpTo = chunk.end;
-      yield { ...chunk, path, about };
+      if (records.length > 0) yield { ...chunk, records, path, about };
+      if (records.length < chunk.records.length) return onTorn?.(fencedTail(chunk, reader, { version: next.version, path }));
     }
     next.closed = reader.closed;
+    next.continues = reader.continues;
   } catch (error) {
     if (!(error instanceof BadPlace)) throw error;
     const { version } = next;
@@ -93,6 +111,20 @@ async function* segmentChunks(
   } finally {
     await reader?.close();
   }
+}
+
+/** From this version on a segment's records do not count: a later epoch begins there, so its writer could acknowledge none of them. */
+function fencedFromOf({ segments }: History, i: number): number {
+  const later = segments.slice(i + 1).filter(({ about, epoch }) => about !== undefined && epoch > segments[i].epoch);
+  return Math.min(...later.map(({ firstVersion }) => firstVersion));
+}
+
+function fencedTail(
+  { offset }: RawChunk,
+  { size }: SegmentReader,
+  { version, path }: Pick<TornTail, 'version' | 'path'>,
+): TornTail {
+  return { path, offset, byteLength: size - offset, version, reason: 'its trainer wrote on after another had taken over' };
 }
 
 function judgeIn(
@@ -127,14 +159,22 @@ function demandFirst({ path, firstVersion }: Segment, version: number): void {
   );
 }
 
-/** What comes after the last segment read must not begin later than it ends. */
-function demandEnd({ segments, count, snapshots }: History, version: number): void {
+/** What comes after the last segment read must not begin later than it ends, and must be there where it says so. */
+async function demandEnd(
+  { segments, count, snapshots, directory }: History,
+  { version, continues }: Omit<Next, 'closed'>,
+): Promise<void> {
   const next = segments[count];
   if (next !== undefined) demandFirst(next, version);
   const newest = snapshots.at(-1) ?? 0;
   if (next === undefined && newest >= version) {
     throw gap(`the recording ends at version ${version - 1}, the newest snapshot is of version ${newest}`);
   }
+  if (next !== undefined || !continues || directory === undefined) return;
+  // a run that is being written may have begun it since the directory was read
+  const names = await readdir(directory).catch((cause) => Promise.reject(fileError(directory, cause)));
+  if (names.some((name) => parseSegmentName(name)?.firstVersion === version)) return;
+  throw gap(`the segment that begins with version ${version} is missing`);
 }
 
 function gap(text: string): GradwireError {

@@ -28,6 +28,8 @@ export interface History {
   readonly segments: readonly Segment[];
   /** How many of them the path stands for; those after them are known, and not read. */
   readonly count: number;
+  /** The directory, where the path stands for all that is in it; undefined where it is one file. */
+  readonly directory: string | undefined;
   /** Versions of the snapshots in the directory, ascending. */
   readonly snapshots: readonly number[];
 }
@@ -49,7 +51,7 @@ export async function readHistory(path: string): Promise<History> {
     const segments = await readSegments(path);
     if (segments.length === 0)
       throw new GradwireError('E_RECORDING', `${quote(path)} has no segments (seg-….mcap); name a recording or its directory`);
-    return { ...historyOf(segments, path), snapshots };
+    return { ...historyOf(segments, path), directory: path, snapshots };
   }
   const own = await readSegment(path);
   if (parseSegmentName(basename(path)) === undefined || own.about === undefined) return historyOf([own], path);
@@ -94,7 +96,7 @@ export function historyOf(segments: readonly Segment[], path: string): History {
   for (const segment of segments) {
     if (segment.about !== undefined) demandSameRun(segment.about, about, segment.path);
   }
-  return { about, segments, count: segments.length, snapshots: [] };
+  return { about, segments, count: segments.length, directory: undefined, snapshots: [] };
 }
 
 async function readSegment(path: string): Promise<Segment> {

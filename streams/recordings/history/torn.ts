@@ -76,10 +76,11 @@ export async function keepBroken({ path, offset, byteLength }: TornTail): Promis
     source.seek(offset);
     const copy = await open(target, 'w', 0o644);
     try {
-      while (source.left > 0) {
+      for (let at = 0; source.left > 0; ) {
         const piece = Math.min(1 << 20, source.left);
         await source.need(piece);
-        await writeFully(copy, [source.take(piece)]);
+        await writeFully(copy, [source.take(piece)], at);
+        at += piece;
       }
       await copy.sync();
     } finally {

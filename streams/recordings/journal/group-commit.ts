@@ -1,5 +1,6 @@
 // groupCommit: values pass once they are written; all that wait while one write is under way are the next one.
 import {
+  catchError,
   concat,
   defer,
   dematerialize,
@@ -26,17 +27,22 @@ export interface GroupCommitOptions<T> {
   readonly groupBytes?: number;
   /** Whether values pass `after` their group is written (default), or `before`, and what waits is held meanwhile. */
   readonly pass?: 'after' | 'before';
+  /**
+   * Told of a write that failed, and of all values that waited with it: they do not pass, and the stream lives on. What it
+   * throws ends the stream, as a failed write does without it. For values that pass `after` alone.
+   */
+  readonly onFailed?: (error: unknown, lost: readonly T[]) => void;
 }
 
 /**
  * Passes each value on unchanged and in order, once the group that it is in has been written: under load there is one write
- * for all that waits. The end of the source, an error too, takes its place in the line. A failed write is an error.
+ * for all that waits. The end of the source, an error too, takes its place in the line. A failed write is an error, unless `onFailed` takes it.
  *
  * The line itself has no limit: it is as long as what the source lets in before it hears that earlier values have passed.
  * The trainer's admission bounds it by its credit for each worker and its accept queue.
  */
 export function groupCommit<T>(options: GroupCommitOptions<T>): MonoTypeOperatorFunction<T> {
-  const { write, pass = 'after' } = options;
+  const { write, pass = 'after', onFailed = rethrow } = options;
   return (source) =>
     defer(() => {
       const waiting: ObservableNotification<T>[] = [];
@@ -44,7 +50,13 @@ export function groupCommit<T>(options: GroupCommitOptions<T>): MonoTypeOperator
         const { values, notifications } = takeGroup(waiting, options);
         if (values.length === 0) return from(notifications);
         const written$ = defer(() => from(write(values))).pipe(ignoreElements());
-        return pass === 'after' ? concat(written$, from(notifications)) : concat(from(notifications), written$);
+        if (pass === 'before') return concat(from(notifications), written$);
+        return concat(written$, from(notifications)).pipe(
+          catchError((error) => {
+            onFailed(error, [...values, ...takeValues(waiting)]);
+            return EMPTY;
+          }),
+        );
       });
       // a value that finds no write under way starts one; it goes on until nothing waits
       const groups$ = group$.pipe(repeat({ delay: () => (waiting.length > 0 ? of(true) : EMPTY) }));
@@ -55,6 +67,16 @@ export function groupCommit<T>(options: GroupCommitOptions<T>): MonoTypeOperator
         dematerialize(),
       );
     });
+}
+
+function rethrow(error: unknown): never {
+  throw error;
+}
+
+/** Takes all values out of the line; the end of the source keeps its place. */
+function takeValues<T>(waiting: ObservableNotification<T>[]): T[] {
+  const count = waiting.filter(({ kind }) => kind === 'N').length;
+  return waiting.splice(0, count).flatMap((notification) => (notification.kind === 'N' ? [notification.value] : []));
 }
 
 // so that a group of small values does not hold the event loop for long

@@ -8,15 +8,19 @@ import type { Admitted } from '../../operators/flow.ts';
 import { makeDirectory, syncDirectory } from '../disk.ts';
 import type { RecordedBatch } from '../history/batches.ts';
 import type { FoldStart } from '../history/fold-from.ts';
+import { historyOf, readSegments } from '../history/history.ts';
 import { batches$ } from '../history/replay.ts';
 import type { TornTail } from '../history/torn.ts';
 import type { Epochs } from '../segment/about.ts';
+import { commit } from './commit.ts';
 import { refuseDrift } from './drift.ts';
 import { beginEpoch } from './epoch.ts';
-import { groupCommit } from './group-commit.ts';
+import { Fence } from './fence.ts';
 import { type Lock, lock } from './lock.ts';
+import { Mending } from './mending.ts';
 import { type JournalOptions, type JournalSettings, settle } from './options.ts';
 import { type Recovered, recover } from './recovery.ts';
+import { removeSegments } from './retention.ts';
 import { newRun } from './run.ts';
 import { Snapshots } from './snapshots.ts';
 
@@ -49,8 +53,13 @@ export interface Journal<Name extends string = string> {
   /** The batches after `start.version`, to be folded; while they pass, their producers and examples are noted in `start`. */
   readonly records$: Observable<RecordedBatch<Name>>;
   readonly recovered: RecoveryReport;
-  /** An operator that passes each batch on once it is as durable as promised. One subscription at a time. Errors: `E_DISK`. */
+  /**
+   * An operator that passes each batch on once it is as durable as promised. One subscription at a time. While the disk takes
+   * no writes, batches are answered with a nack that is retryable, and do not pass. Errors: `E_DISK_FAILED`, `E_FENCED`.
+   */
   commit(): MonoTypeOperatorFunction<Admitted<Name>>;
+  /** Why nothing can be written at the moment, as on a full disk; undefined where all is well. */
+  readonly trouble: GradwireError | undefined;
   readonly snapshots: Pick<Snapshots, 'write' | 'newest'>;
   /** The path of the segment being written. */
   readonly recording: string;
@@ -76,12 +85,9 @@ export async function openJournal<Name extends string = string>(
   const settings = settle(options);
   const created = await makeDirectory(directory);
   if (created !== undefined && settings.durability === 'fsync') await syncDirectory(dirname(created));
-  const held = await lock(directory);
+  const held = await lock(directory, { takeOver: settings.takeOver });
   try {
-    const found = await recover(directory);
-    if (found.history !== undefined) refuseDrift(options, found.history.about);
-    const recovered = found.history === undefined ? newRun(settings, found) : found;
-    return await begin(directory, recovered, settings, held);
+    return await begin(directory, settings, held);
   } catch (error) {
     await held.release();
     throw error;
@@ -90,23 +96,39 @@ export async function openJournal<Name extends string = string>(
 
 async function begin<Name extends string>(
   directory: string,
-  recovered: Recovered,
   settings: JournalSettings<Name>,
   held: Lock,
 ): Promise<Journal<Name>> {
-  const snapshots = await Snapshots.open(directory, settings.keepSnapshots);
-  const { about, series } = await beginEpoch(directory, recovered, settings);
-  const model = settings.model ?? (about.model as Layout<Name>);
+  const fence = await claim(directory, settings);
+  // read after the claim: from now on nobody else can acknowledge anything here
+  const found = await recover(directory);
+  const recovered = found.history === undefined ? newRun(settings, found) : found;
+  const { series, about } = await beginEpoch(directory, recovered, settings, fence);
+  const { durability, keepSnapshots: keep, retention, clock } = settings;
+  const snapshots = await Snapshots.open(directory, {
+    keep,
+    sound: recovered.start.version > 0 ? recovered.start.version : undefined,
+    confirm: async () => {
+      // a snapshot must not be on disk before the batches that are folded in it
+      if (durability !== 'fsync') await series.sync();
+      await fence.check();
+    },
+    onVerified: (needed) => removeSegments(directory, { retention, needed, nowMs: clock() }),
+  });
   const { torn, damagedSnapshots, history } = recovered;
+  const model = settings.model ?? (about.model as Layout<Name>);
+  const mending = new Mending((byteLength) => series.probe(byteLength));
   const bytesBefore = history.segments.reduce((sum, { bytes }) => sum + bytes, 0);
-  const pass = settings.durability === 'none' ? 'before' : 'after';
   return {
     ...about,
     model,
-    ...folding(recovered, model),
+    ...folding(recovered, settings, model),
     recovered: { torn, damagedSnapshots },
-    commit: () => groupCommit({ write: (batches) => series.append(batches), sizeOf: ({ frame }) => frame.byteLength, pass }),
+    commit: () => commit({ series, mending, durability }),
     snapshots,
+    get trouble() {
+      return mending.trouble;
+    },
     get recording() {
       return series.path as string;
     },
@@ -124,15 +146,29 @@ async function begin<Name extends string>(
   };
 }
 
+/** Claims the next epoch of the run in the directory, which must be the one that the options mean. */
+async function claim(directory: string, settings: JournalSettings): Promise<Fence> {
+  const segments = await readSegments(directory);
+  const isNew = segments.every(({ about }) => about === undefined);
+  if (!isNew) refuseDrift(settings, historyOf(segments, directory).about);
+  // what cannot begin is refused before anything is written
+  else newRun(settings, { history: undefined, lastEpoch: 0, torn: [] });
+  return await Fence.claim(
+    directory,
+    segments.reduce((most, { epoch }) => Math.max(most, epoch), 0),
+  );
+}
+
 /** What is folded first, and what is noted while it passes. */
 function folding<Name extends string>(
   { history, lastVersion, start: { state, version, producers, examples } }: Recovered,
+  { progress }: JournalSettings<Name>,
   model: Layout<Name>,
 ): Pick<Journal<Name>, 'start' | 'records$'> {
   const start = { state, version, producers, examples };
   const records$ = defer(() => {
     start.examples = examples;
-    return batches$(history, { from: version, until: lastVersion, model }).pipe(
+    return batches$(history, { from: version, until: lastVersion, model, progress }).pipe(
       tap(({ header, payload, version: made }) => {
         producers.note(header, payload, made);
         start.examples += header.examples ?? 0;

@@ -7,6 +7,7 @@ import { type FoldStart, startOfInitial, startOfSnapshot } from '../history/fold
 import { type History, historyOf, listSnapshots, readSegments, type Segment } from '../history/history.ts';
 import { snapshotName } from '../history/names.ts';
 import { judge, type TornTail } from '../history/torn.ts';
+import { demandSegments } from './fence.ts';
 
 /** Where a run stands. */
 export interface Recovered {
@@ -32,13 +33,14 @@ export type Untouched = Pick<Recovered, 'lastEpoch' | 'torn'> & { readonly histo
  * @throws GradwireError `E_RECORDING_CORRUPT`, `E_RECORDING_GAP`, `E_RECORDING`, `E_FORMAT`, `E_FILE`.
  */
 export async function recover(directory: string): Promise<Recovered | Untouched> {
+  await demandSegments(directory);
   const snapshots = await listSnapshots(directory);
   const segments = await readSegments(directory);
   const lastEpoch = segments.reduce((most, { epoch }) => Math.max(most, epoch), 0);
   if (segments.every(({ about }) => about === undefined)) {
     return { history: undefined, lastEpoch, torn: await judgeHeads(segments, snapshots, directory) };
   }
-  const history = { ...historyOf(segments, directory), snapshots };
+  const history = { ...historyOf(segments, directory), directory, snapshots };
   const { lastVersion, torn } = await findEnd(history);
   const damagedSnapshots: GradwireError[] = [];
   const start = await newestStart(history, directory, damagedSnapshots);

@@ -19,7 +19,7 @@ export function newRun<Name extends string>(options: JournalOptions<Name>, { las
   const config = optimizer.getConfig();
   const about = { run: newRunName(), epoch: 0, epochs: [], firstVersion: 1, name, model, optimizer: config };
   return {
-    history: { about, segments: [], count: 0, snapshots: [] },
+    history: { about, segments: [], count: 0, directory: undefined, snapshots: [] },
     lastVersion: 0,
     lastEpoch,
     start: { ...about, state: optimizer.state(), version: 0, producers: new Producers(), examples: 0 },

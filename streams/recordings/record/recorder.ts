@@ -9,8 +9,8 @@ import type { RMSpropOptions } from '../../../src/rmsprop/options/hyperparameter
 import { RMSprop } from '../../../src/rmsprop/rmsprop.ts';
 import type { CreateFile } from '../disk.ts';
 import { newRunName } from '../journal/run.ts';
+import type { Durability } from '../segment/appended.ts';
 import { SegmentSeries, type Versioned } from '../segment/series.ts';
-import type { Durability } from '../segment/writer.ts';
 
 /** What a recording is told. */
 export interface RecordOptions<Name extends string = string> {

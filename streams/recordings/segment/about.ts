@@ -30,6 +30,8 @@ export interface Ending {
   readonly run: string;
   readonly epoch: number;
   readonly lastVersion: number;
+  /** Whether the same writer went on in another segment: where none is there, it is lost. */
+  readonly continues: boolean;
 }
 
 /** The names of the two metadata records. */
@@ -69,19 +71,21 @@ export function readAbout(fields: Fields): About {
 }
 
 /** The fields of the metadata record that closes a segment. */
-export function endingFields({ run, epoch, lastVersion }: Ending): Map<string, string> {
+export function endingFields({ run, epoch, lastVersion, continues }: Ending): Map<string, string> {
   return checked([
     ['format', recordingFormat],
     ['run', run],
     ['epoch', String(epoch)],
     ['lastVersion', String(lastVersion)],
+    ...(continues ? [['continues', 'true'] as const] : []),
   ]);
 }
 
 /** Reads the fields back. Throws as {@link readAbout} does. */
 export function readEnding(fields: Fields): Ending {
   demandCheck(fields);
-  return { run: text(fields, 'run'), epoch: count(fields, 'epoch'), lastVersion: count(fields, 'lastVersion') };
+  const continues = fields.get('continues') === 'true';
+  return { run: text(fields, 'run'), epoch: count(fields, 'epoch'), lastVersion: count(fields, 'lastVersion'), continues };
 }
 
 function checked(fields: readonly (readonly [string, string])[]): Map<string, string> {

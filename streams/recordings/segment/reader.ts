@@ -30,6 +30,7 @@ export class SegmentReader {
   // of the message index that follows the chunk read last
   #indexBytes = 0;
   #closed = false;
+  #continues = false;
 
   private constructor(pieces: Pieces, about: About, attachment: Place | undefined) {
     this.#pieces = pieces;
@@ -77,6 +78,11 @@ export class SegmentReader {
   /** Whether the end was reached and says that nothing is missing. */
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /** Whether the end was reached and says that another segment follows. */
+  get continues(): boolean {
+    return this.#continues;
   }
 
   /** The next chunk, or undefined at the end. Throws {@link BadPlace}. */
@@ -131,11 +137,12 @@ export class SegmentReader {
   async #end(): Promise<undefined> {
     const { offset } = this.#pieces;
     const fields = await metadataFields(this.#pieces, endingName);
-    const { run, lastVersion } = guard(offset, () => readEnding(fields));
+    const { run, lastVersion, continues } = guard(offset, () => readEnding(fields));
     if (run !== this.about.run || lastVersion !== this.#version - 1) {
       throw new BadPlace(`the end of another segment, or of one up to version ${lastVersion}, stands here`, offset);
     }
     this.#closed = true;
+    this.#continues = continues;
   }
 }
 

@@ -24,10 +24,12 @@ interface SeriesOptions extends SegmentOptions {
   readonly segmentBytes: number;
 }
 
-/** Segments being written. Calls are queued; after a failure every further one fails. */
+/** Segments being written. Calls are queued; after `E_DISK` the next may go well, after any other failure every further one fails. */
 export class SegmentSeries {
   readonly #options: SeriesOptions;
   #segment: SegmentWriter | undefined;
+  #path: string | undefined;
+  #last: number | undefined;
   #bytesBefore = 0;
   #queue: Promise<unknown> = Promise.resolve();
   #failure: unknown;
@@ -37,9 +39,9 @@ export class SegmentSeries {
     this.#options = options;
   }
 
-  /** The segment being written, if there is one. */
+  /** The segment being written, or the last one; undefined where none has begun. */
   get path(): string | undefined {
-    return this.#segment?.path;
+    return this.#path;
   }
 
   /** Bytes in all segments of the series. */
@@ -52,27 +54,42 @@ export class SegmentSeries {
     return this.#closing !== undefined;
   }
 
-  /** Begins the first segment; nothing where it has begun. Throws `E_DISK`. */
+  /** Begins the first segment; nothing where it has begun. Throws `E_DISK`, `E_DISK_FAILED`. */
   begin(firstVersion: number): Promise<void> {
     return this.#enqueue(async () => {
       this.#segment ??= await this.#create(firstVersion);
     });
   }
 
-  /** Writes batches as one group. Throws `E_DISK`, or `E_RECORDING` where a version does not follow the one before; then nothing is written. */
+  /**
+   * Writes batches as one group. Throws `E_DISK`, after which the same batches may come again, `E_DISK_FAILED`, or
+   * `E_RECORDING` where a version does not follow the one before; in each case nothing is written.
+   */
   append(batches: readonly Versioned[]): Promise<void> {
     return this.#enqueue(async () => {
       const { about, segmentBytes } = this.#options;
+      const durableUpTo = this.#last ?? batches[0].version - 1;
+      for (const [i, { version }] of batches.entries()) demandNext(version, durableUpTo + 1 + i);
       let segment = (this.#segment ??= await this.#create(batches[0].version));
-      const durableUpTo = segment.lastVersion;
-      const records = batches.map(({ frame, version, payload, header }, i) => {
-        demandNext(version, durableUpTo + 1 + i);
-        const bytes = stampGradients(frame, { run: about.run, epoch: about.epoch, version, durableUpTo, payload });
-        return { version, bytes, time: header?.time };
-      });
       if (segment.bytes >= segmentBytes && segment.lastVersion >= segment.firstVersion) segment = await this.#rotate(segment);
-      await segment.append(records);
+      await segment.append(
+        batches.map(({ frame, version, payload, header }) => {
+          const bytes = stampGradients(frame, { run: about.run, epoch: about.epoch, version, durableUpTo, payload });
+          return { version, bytes, time: header?.time };
+        }),
+      );
+      this.#last = segment.lastVersion;
     });
+  }
+
+  /** Resolves when all that was written before is on disk, whatever the durability. Throws `E_DISK_FAILED`. */
+  sync(): Promise<void> {
+    return this.#enqueue(async () => await this.#segment?.sync());
+  }
+
+  /** Finds out whether the disk takes so many bytes again. Throws `E_DISK`, `E_DISK_FAILED`. */
+  probe(byteLength: number): Promise<void> {
+    return this.#enqueue(async () => await this.#segment?.probe(byteLength));
   }
 
   /** Closes the segment after all that was called before. */
@@ -82,28 +99,41 @@ export class SegmentSeries {
   }
 
   async #rotate(full: SegmentWriter): Promise<SegmentWriter> {
-    await full.close();
+    // the next is there before the end of this one says so
     const next = await this.#create(full.lastVersion + 1);
+    await full.close({ continues: true }).catch(unlessFull);
     this.#bytesBefore += full.bytes;
     this.#segment = next;
     return next;
   }
 
-  #create(firstVersion: number): Promise<SegmentWriter> {
+  async #create(firstVersion: number): Promise<SegmentWriter> {
     const { about, initial, pathOf } = this.#options;
     const attached = firstVersion === 1 ? initial() : undefined;
-    return SegmentWriter.create(pathOf(firstVersion), { ...about, firstVersion }, attached, this.#options);
+    const segment = await SegmentWriter.create(pathOf(firstVersion), { ...about, firstVersion }, attached, this.#options);
+    this.#path = segment.path;
+    this.#last ??= firstVersion - 1;
+    return segment;
   }
 
-  /** Runs a task when those before it are done; none once one has failed or the series is closing. */
+  /** Runs a task when those before it are done; none once one has failed for good or the series is closing. */
   #enqueue(task: () => Promise<void>): Promise<void> {
     if (this.closing) return Promise.reject(new GradwireError('E_CLOSED', 'the recording is closed; nothing was written'));
     const result = this.#queue.then(() => (this.#failure === undefined ? task() : Promise.reject(this.#failure)));
     this.#queue = result.catch((error: unknown) => {
-      this.#failure = error;
+      if (!isFull(error)) this.#failure = error;
     });
     return result;
   }
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof GradwireError && error.code === 'E_DISK';
+}
+
+// a segment without its summary is as one after a crash: readable, and nothing of it is missing
+function unlessFull(error: unknown): void {
+  if (!isFull(error)) throw error;
 }
 
 function demandNext(version: number, expected: number): void {

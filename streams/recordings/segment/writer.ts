@@ -1,19 +1,11 @@
 // Writing one segment: a head, then one chunk for each group of records, then (if it is closed) a summary.
-import { basename, dirname } from 'node:path';
 import { McapRecordBuilder } from '@mcap/core';
-import { GradwireError, quote } from '../../../src/errors.ts';
-import { type CreateFile, createFile, diskError, syncDirectory, type WritableFile, writeFully } from '../disk.ts';
 import type { About } from './about.ts';
+import { AppendedFile, type AppendOptions } from './appended.ts';
 import { chunkHead, type Message, messageRecords } from './around.ts';
-import { byteLengthOf, encodeHead, type Head } from './head.ts';
+import { encodeHead, type Head } from './head.ts';
 import { channelId } from './schema.ts';
 import { encodeEnd, type Totals } from './summary.ts';
-
-/**
- * When a batch counts as written. `fsync`: once fdatasync has returned, so that it survives a power cut. `os`: once the
- * operating system has it, so that it survives the process. `none`: at once; it is written after, and may be lost.
- */
-export type Durability = 'fsync' | 'os' | 'none';
 
 /** A journal record for a segment. */
 interface SegmentRecord {
@@ -25,44 +17,39 @@ interface SegmentRecord {
 }
 
 /** How segments are written. */
-export interface SegmentOptions {
-  readonly durability: Durability;
+export interface SegmentOptions extends AppendOptions {
   /** Milliseconds since 1970; the labels of the records, nothing else. */
   readonly clock: () => number;
-  /** Makes the file; that of node:fs unless told. */
-  readonly create?: CreateFile;
 }
 
-/** A segment being written. Its methods are called one at a time; after one has failed, nothing more is written. */
+/** What a segment begins with. */
+interface Beginning {
+  readonly about: About;
+  readonly head: Head;
+  readonly initialBytes: number;
+  readonly createTime: bigint;
+}
+
+/** A segment being written. Its methods are called one at a time. */
 export class SegmentWriter {
-  readonly path: string;
-  readonly #file: WritableFile;
-  readonly #about: About;
-  readonly #head: Head;
-  readonly #initialBytes: number;
-  readonly #createTime: bigint;
-  readonly #options: SegmentOptions;
+  readonly #file: AppendedFile;
+  readonly #beginning: Beginning;
+  readonly #clock: () => number;
   readonly #totals: Totals = { messages: 0, chunks: 0, startTime: 0n, endTime: 0n };
   // one record for each group, encoded at once: 83 bytes, where an object would take hundreds
   readonly #chunkIndexes = new McapRecordBuilder();
-  #bytes = 0;
-  #state: 'open' | 'failed' | 'closed' = 'open';
 
-  private constructor(path: string, file: WritableFile, about: About, initial: Uint8Array | undefined, options: SegmentOptions) {
-    this.path = path;
+  private constructor(file: AppendedFile, beginning: Beginning, clock: () => number) {
     this.#file = file;
-    this.#about = about;
-    this.#options = options;
-    this.#createTime = nanoseconds(options.clock());
-    this.#initialBytes = initial?.byteLength ?? 0;
-    this.#head = encodeHead(about, initial, this.#createTime);
+    this.#beginning = beginning;
+    this.#clock = clock;
   }
 
   /**
    * Makes the file, which must not exist. With durability `fsync` it is on disk under its name when this resolves.
    *
    * @param initial the weights frame of version 0, for a segment that begins with version 1.
-   * @throws GradwireError `E_DISK`; the cause of one that exists has the code `EEXIST`.
+   * @throws GradwireError `E_FILE` where it exists, `E_DISK`, `E_DISK_FAILED`; no file is left then.
    */
   static async create(
     path: string,
@@ -70,67 +57,74 @@ export class SegmentWriter {
     initial: Uint8Array | undefined,
     options: SegmentOptions,
   ): Promise<SegmentWriter> {
-    const { create = createFile, durability } = options;
-    const file = await create(path).catch((cause) => Promise.reject(diskError(path, cause)));
-    const segment = new SegmentWriter(path, file, about, initial, options);
-    try {
-      await segment.#write(segment.#head.parts);
-      if (durability === 'fsync') await syncDirectory(dirname(path)).catch((cause) => segment.#fail(cause));
-    } catch (error) {
-      await segment.close();
-      throw error;
-    }
-    return segment;
+    const createTime = nanoseconds(options.clock());
+    const head = encodeHead(about, initial, createTime);
+    const file = await AppendedFile.create(path, head.parts, options);
+    return new SegmentWriter(file, { about, head, initialBytes: initial?.byteLength ?? 0, createTime }, options.clock);
+  }
+
+  get path(): string {
+    return this.#file.path;
   }
 
   /** Bytes in the file. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#file.bytes;
   }
 
   /** The version that the first record makes. */
   get firstVersion(): number {
-    return this.#about.firstVersion;
+    return this.#beginning.about.firstVersion;
   }
 
   /** The version of the last record written; one below its first where there is none. */
   get lastVersion(): number {
-    return this.#about.firstVersion + this.#totals.messages - 1;
+    return this.#beginning.about.firstVersion + this.#totals.messages - 1;
   }
 
   /** Writes records as one chunk with its index: all of it is on disk, as far as the durability says, when this resolves. Throws `E_DISK`. */
   async append(records: readonly SegmentRecord[]): Promise<void> {
-    const now = nanoseconds(this.#options.clock());
+    const now = nanoseconds(this.#clock());
     const { endTime } = this.#totals;
     // strictly ascending, so that readers that sort by time keep the order of versions
     const start = now > endTime ? now : endTime + 1n;
     const messages = records.map((record, i) => messageOf(record, start + BigInt(i)));
     const content = messageRecords(channelId, messages);
     const end = start + BigInt(records.length - 1);
-    const offset = this.#bytes;
+    const offset = this.#file.bytes;
     const index = this.#messageIndex(messages, content.offsets);
-    await this.#write([chunkHead(content, start, end), ...content.parts, index]);
+    await this.#file.append([chunkHead(content, start, end), ...content.parts, index]);
     this.#count(records.length, { offset, start, end, size: content.byteLength, indexBytes: index.byteLength });
   }
 
-  /** Closes the segment with a summary and the file; a segment that failed is left as it is. Throws `E_DISK`. */
-  async close(): Promise<void> {
-    if (this.#state === 'closed') return;
-    const { run, epoch, name } = this.#about;
-    if (this.#state === 'open') {
-      const summarized = {
-        name,
-        head: this.#head,
-        createTime: this.#createTime,
-        initialBytes: this.#initialBytes,
-        totals: this.#totals,
-        chunkIndexes: this.#chunkIndexes.buffer,
-        ending: { run, epoch, lastVersion: this.lastVersion },
-      };
-      await this.#write(encodeEnd(this.#bytes, summarized));
+  /** Waits until all that has been written is on disk, whatever the durability. Throws `E_DISK_FAILED`. */
+  async sync(): Promise<void> {
+    await this.#file.sync();
+  }
+
+  /** Finds out whether the disk takes so many bytes, and leaves the file as it was. Throws as {@link append} does. */
+  async probe(byteLength: number): Promise<void> {
+    await this.#file.probe(byteLength);
+  }
+
+  /**
+   * Closes the segment with a summary, and the file; one that is sealed, or whose summary the disk does not take, is left
+   * without, as a crash leaves it.
+   *
+   * @param continues whether another segment of the same epoch follows; its absence is then known.
+   * @throws GradwireError `E_DISK`, `E_DISK_FAILED`; the file is closed all the same.
+   */
+  async close({ continues = false }: { readonly continues?: boolean } = {}): Promise<void> {
+    const { about, ...beginning } = this.#beginning;
+    const { run, epoch, name } = about;
+    try {
+      if (!this.#file.isOpen) return;
+      const chunkIndexes = this.#chunkIndexes.buffer;
+      const ending = { run, epoch, lastVersion: this.lastVersion, continues };
+      await this.#file.append(encodeEnd(this.bytes, { ...beginning, name, totals: this.#totals, chunkIndexes, ending }));
+    } finally {
+      await this.#file.close();
     }
-    this.#state = 'closed';
-    await this.#file.close().catch((cause) => Promise.reject(diskError(this.path, cause)));
   }
 
   #messageIndex(messages: readonly Message[], offsets: readonly number[]): Uint8Array {
@@ -140,7 +134,7 @@ export class SegmentWriter {
   }
 
   #count(messages: number, chunk: { offset: number; start: bigint; end: bigint; size: number; indexBytes: number }): void {
-    const length = this.#bytes - chunk.offset - chunk.indexBytes;
+    const length = this.bytes - chunk.offset - chunk.indexBytes;
     this.#chunkIndexes.writeChunkIndex({
       messageStartTime: chunk.start,
       messageEndTime: chunk.end,
@@ -156,27 +150,6 @@ export class SegmentWriter {
     this.#totals.endTime = chunk.end;
     this.#totals.messages += messages;
     this.#totals.chunks += 1;
-  }
-
-  async #write(parts: readonly Uint8Array[]): Promise<void> {
-    if (this.#state !== 'open') {
-      throw new GradwireError('E_DISK', `${quote(basename(this.path))} takes no more records: it is ${this.#state}`, {
-        retryable: true,
-      });
-    }
-    try {
-      await writeFully(this.#file, parts);
-      if (this.#options.durability === 'fsync') await this.#file.datasync();
-    } catch (cause) {
-      this.#fail(cause);
-    }
-    this.#bytes += byteLengthOf(parts);
-  }
-
-  /** After a failed write the file's end is unknown, and after a failed sync a retry lies: the segment is sealed. */
-  #fail(cause: unknown): never {
-    this.#state = 'failed';
-    throw diskError(this.path, cause);
   }
 }
 

@@ -1,10 +1,11 @@
 // `gradwire serve`: a trainer for any model.
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { RMSpropOptions } from '../../../src/rmsprop/options/hyperparameters.ts';
+import type { Durability } from '../../recordings/index.ts';
 import { trainer } from '../../trainer.ts';
 import { readModel } from '../model.ts';
 import { addHyperparameters, type HyperparameterOptions, hyperparametersIn, integer, number, settings } from '../options.ts';
-import { bytes, lines, print } from '../output.ts';
+import { bytes, lines, print, readingProgress } from '../output.ts';
 import { stopped } from '../stop.ts';
 
 interface ServeOptions extends HyperparameterOptions {
@@ -18,10 +19,44 @@ interface ServeOptions extends HyperparameterOptions {
   snapshotEvery: number;
   snapshotSeconds: number;
   keepSnapshots: number;
+  durability: Durability;
+  segmentBytes: number;
+  retainSegments?: number;
+  retainBytes?: number;
+  retainHours?: number;
+  takeOver?: boolean;
   json?: boolean;
 }
 
 const standardPort = 8080;
+
+/** Adds what is said of the recording: how durable it is, how much of it is kept, and who may write it. */
+function addRecording(command: Command): Command {
+  const level = new Option(
+    '--durability <level>',
+    'what an acknowledged batch survives: power loss, the end of the process, nothing',
+  );
+  return command
+    .addOption(level.choices(['fsync', 'os', 'none']).default('fsync'))
+    .option(
+      '--segment-bytes <bytes>',
+      'a file of the recording that has as many is closed and the next begun',
+      integer(1),
+      256 << 20,
+    )
+    .option(
+      '--retain-segments <count>',
+      'remove the oldest files of the recording beyond so many (default: keep all)',
+      integer(1),
+    )
+    .option(
+      '--retain-bytes <bytes>',
+      'remove the oldest files of the recording beyond so many bytes (default: keep all)',
+      integer(1),
+    )
+    .option('--retain-hours <hours>', 'remove files of the recording not written to for so long (default: keep all)', number)
+    .option('--take-over', 'kill another trainer that holds the directory, and go on in its place');
+}
 
 /** The command. */
 export function serveCommand(): Command {
@@ -39,12 +74,12 @@ export function serveCommand(): Command {
       integer(0, 65_535),
     )
     .option('--host <address>', 'loopback address to bind to', '127.0.0.1');
-  return addHyperparameters(command)
+  return addRecording(addHyperparameters(command))
     .option('--optimizer <json>', 'further options, such as \'{"preset": "torch", "momentum": 0.9}\'', settings)
     .option('--max-staleness <versions>', 'refuse gradients computed on older weights than this (default: no limit)', integer(0))
     .option('--snapshot-every <versions>', 'versions between snapshots', integer(1), 5_000)
     .option('--snapshot-seconds <seconds>', 'seconds after which what changed is in a snapshot', number, 30)
-    .option('--keep-snapshots <count>', 'snapshots kept', integer(1), 3)
+    .option('--keep-snapshots <count>', 'snapshots kept', integer(2), 3)
     .option('--json', 'JSON lines: one when it accepts, one at the end')
     .addHelpText(
       'after',
@@ -83,15 +118,27 @@ function warn(text: string): void {
 /** A trainer on the port asked for; without one on the standard port, or on a free one where that is taken. */
 async function start(options: Omit<ServeOptions, 'json'>): ReturnType<typeof trainer> {
   const { directory, name, port = standardPort, host, maxStaleness, snapshotEvery, snapshotSeconds, keepSnapshots } = options;
+  const { retainHours, retainSegments: segments, retainBytes, durability, segmentBytes, takeOver } = options;
   const model = options.model === undefined ? undefined : await readModel(options.model);
-  return await trainer({
-    model: model?.layout,
-    name,
-    directory,
-    optimizer: { ...options.optimizer, ...hyperparametersIn(options), initial: model?.initial },
-    maxStaleness,
-    onError: (error) => warn(`a snapshot could not be written: ${String(error)}`),
-    listen: { host, port, orAnyPort: options.port === undefined },
-    snapshots: { every: snapshotEvery, intervalMs: snapshotSeconds * 1000, keep: keepSnapshots },
-  });
+  const ageMs = retainHours === undefined ? undefined : Math.round(retainHours * 3_600_000);
+  const bar = readingProgress('recovering');
+  try {
+    return await trainer({
+      model: model?.layout,
+      name,
+      directory,
+      optimizer: { ...options.optimizer, ...hyperparametersIn(options), initial: model?.initial },
+      maxStaleness,
+      onError: (error) => warn(`a snapshot could not be written: ${String(error)}`),
+      listen: { host, port, orAnyPort: options.port === undefined },
+      snapshots: { every: snapshotEvery, intervalMs: snapshotSeconds * 1000, keep: keepSnapshots },
+      durability,
+      segmentBytes,
+      retention: { segments, bytes: retainBytes, ageMs },
+      takeOver,
+      progress: bar.update,
+    });
+  } finally {
+    bar.stop();
+  }
 }

@@ -102,9 +102,10 @@ function showPage(exchange: Exchange, { served }: HttpContext): void {
   reply(exchange, 200, Buffer.from(text), { 'Content-Type': 'text/plain; charset=utf-8' });
 }
 
-function showReadiness(exchange: Exchange, { intake }: HttpContext): void {
-  if (intake.ready) replyJson(exchange, 200, { status: 'ready' });
-  else replyJson(exchange, 503, { status: 'not ready', code: 'E_NOT_READY', text: 'the trainer takes no batches at the moment' });
+function showReadiness(exchange: Exchange, { intake, served }: HttpContext): void {
+  const { code, text } = served.trouble() ?? { code: 'E_NOT_READY', text: 'the trainer takes no batches at the moment' };
+  if (intake.ready && served.trouble() === undefined) replyJson(exchange, 200, { status: 'ready' });
+  else replyJson(exchange, 503, { status: 'not ready', code, text });
 }
 
 function showStatus(exchange: Exchange, { served, cache, peers }: HttpContext): void {

@@ -1,4 +1,5 @@
 // What a server shows of a trainer, and what it remembers of it so that a hundred joiners cost as much as one.
+import type { GradwireError } from '../../../src/errors.ts';
 import type { Layout } from '../../../src/layout.ts';
 import type { Epochs } from '../protocol/resume.ts';
 import type { WeightsAt } from './feed.ts';
@@ -24,6 +25,8 @@ export interface Served {
   weights(): Uint8Array;
   /** What is known of a producer, by its batches. */
   producer(name: string): { readonly producerEpoch: number; readonly sequence: number } | undefined;
+  /** Why it takes no batches at the moment, as on a full disk; undefined where it takes them. */
+  trouble(): GradwireError | undefined;
   /** What else the trainer shows under `GET /models/<name>`; plain data. */
   status(): object;
 }
