@@ -89,7 +89,7 @@ export function refuseDurability(durability: Durability): void {
 }
 
 /** Throws `E_CONFIG` for what is no count, or less than the least. */
-export function refuseCount(name: string, value: unknown, least: number): void {
+function refuseCount(name: string, value: unknown, least: number): void {
   if (Number.isSafeInteger(value) && (value as number) >= least) return;
   throw new GradwireError('E_CONFIG', `${name} must be an integer from ${least}; got ${String(value)}`);
 }
