@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { endGroup } from './group.ts';
 import { servePage } from './page.ts';
 
 const names = ['chromium', 'chromium-browser', 'google-chrome'];
@@ -51,7 +52,7 @@ export async function runInBrowser(
     return outcome.result;
   } finally {
     clearTimeout(timer);
-    end(child);
+    endGroup(child);
     await closed.catch(() => undefined);
     page.close();
     rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
@@ -91,14 +92,4 @@ function collect(stream: Readable, most: number = 8000): () => string {
     text = (text + more).slice(-most);
   });
   return () => text.trimEnd();
-}
-
-/** Ends the browser and all that it started. */
-function end({ pid }: ChildProcess): void {
-  if (pid === undefined) return;
-  try {
-    process.kill(-pid, 'SIGKILL');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-  }
 }

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Report } from './child.ts';
+import { endGroup } from './group.ts';
 
 /** What became of one test file. A file with any problem counts at least one failure. */
 export interface Outcome {
@@ -75,14 +76,4 @@ function judge(
   if (!skipsAllowed) problems.push(...skipped.map((skip) => `skipped where nothing may be: ${skip}`));
   const hidden = problems.length - (failed > 0 ? 1 : 0);
   return { passed, failed: failed + hidden, skipped: skipsAllowed ? skipped : [], problems };
-}
-
-/** Ends the process and whatever it started and left behind. */
-function endGroup({ pid }: ChildProcess): void {
-  if (pid === undefined) return;
-  try {
-    process.kill(-pid, 'SIGKILL');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-  }
 }

@@ -6,7 +6,7 @@ import { GradwireError, quote } from '../../../src/errors.ts';
 import { failedWith, fileError, writeWhole } from '../disk.ts';
 import { parseSegmentName } from '../history/names.ts';
 
-/** Who may write; `segment` is the first of the epoch, once it is on disk. */
+/** Who may write; `segment` is the first of the last epoch that has begun, once it is on disk. */
 interface Claim {
   readonly epoch: number;
   readonly holder: string;
@@ -36,7 +36,8 @@ export class Fence {
   static async claim(directory: string, lastEpoch: number): Promise<Fence> {
     const path = join(directory, epochName);
     const known = await readClaim(path);
-    const claim = { epoch: Math.max(lastEpoch, known?.epoch ?? 0) + 1, holder: randomUUID() };
+    // what the claim before this one names must still be there
+    const claim = { epoch: Math.max(lastEpoch, known?.epoch ?? 0) + 1, holder: randomUUID(), segment: known?.segment };
     await writeClaim(path, claim);
     return new Fence(path, claim, await identityOf(path));
   }
