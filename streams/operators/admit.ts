@@ -105,7 +105,7 @@ class Desk<Name extends string> {
   }
 
   #folded(): Producers {
-    return Producers.fromList((this.#options.producers ?? new Producers()).toList());
+    return (this.#options.producers ?? new Producers()).copy();
   }
 
   #repeat(arrival: Arrival, { sequence }: GradientsHeader, version: number): undefined {
