@@ -1,5 +1,6 @@
 // Digests of bytes: xxHash64 with seed 0, as sixteen lower-case hexadecimal digits.
 import xxhash from 'xxhash-wasm';
+import { finish, type Work } from './work.ts';
 
 const { create64, h64Raw } = await xxhash();
 
@@ -12,7 +13,20 @@ const piece = 1 << 20;
  * It finds accidents, not forgery: it is no cryptographic hash.
  */
 export function digestOf(...parts: readonly Uint8Array[]): string {
-  return hash(parts).toString(16).padStart(16, '0');
+  if (parts.length === 1 && parts[0].byteLength <= piece) return digits(h64Raw(parts[0]));
+  return finish(digestInSlices(parts));
+}
+
+/** {@link digestOf} as work in slices. The parts are borrowed until it is done. */
+export function* digestInSlices(parts: readonly Uint8Array[]): Work<string> {
+  const state = create64();
+  for (const part of parts) {
+    for (let offset = 0; offset < part.byteLength; offset += piece) {
+      state.update(part.subarray(offset, offset + piece));
+      if (offset + piece < part.byteLength) yield;
+    }
+  }
+  return digits(state.digest());
 }
 
 /** The little-endian bytes of a typed array, as a view. */
@@ -20,11 +34,6 @@ export function bytesOf(array: ArrayBufferView): Uint8Array {
   return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }
 
-function hash(parts: readonly Uint8Array[]): bigint {
-  if (parts.length === 1 && parts[0].byteLength <= piece) return h64Raw(parts[0]);
-  const state = create64();
-  for (const part of parts) {
-    for (let offset = 0; offset < part.byteLength; offset += piece) state.update(part.subarray(offset, offset + piece));
-  }
-  return state.digest();
+function digits(hash: bigint): string {
+  return hash.toString(16).padStart(16, '0');
 }

@@ -1,5 +1,6 @@
 // Who sent what: for each producer a window of its last sequence numbers, so that a resend is recognized and applied once.
 import { GradwireError, quote } from './errors.ts';
+import { finish, type Work } from './work.ts';
 
 /** The identity of a batch. */
 export interface BatchIdentity {
@@ -23,7 +24,12 @@ interface Producer {
   epoch: number;
   highest: number;
   readonly taken: Map<number, Taken>;
+  /** Whether a copy stands on it too: then it is copied before it is changed. */
+  shared: boolean;
 }
+
+// entries of windows made at once: half a millisecond
+const sliceEntries = 2048;
 
 /** Producers as JSON: name, epoch, highest sequence, entries in the window. */
 export type ProducerList = readonly (readonly [producer: string, producerEpoch: number, highest: number, entries: number])[];
@@ -71,7 +77,9 @@ export class Producers {
   /** Notes that a new batch became `version`. */
   note({ producer, producerEpoch, sequence }: BatchIdentity, payload: string, version: number): void {
     let known = this.#producers.get(producer);
-    if (known === undefined || producerEpoch > known.epoch) known = { epoch: producerEpoch, highest: sequence, taken: new Map() };
+    if (known === undefined || producerEpoch > known.epoch)
+      known = { epoch: producerEpoch, highest: sequence, taken: new Map(), shared: false };
+    else if (known.shared) known = { ...known, taken: new Map(known.taken), shared: false };
     this.#producers.delete(producer);
     this.#producers.set(producer, known);
     known.taken.set(sequence, { payload, version });
@@ -89,15 +97,36 @@ export class Producers {
     return known && { producerEpoch: known.epoch, sequence: known.highest };
   }
 
+  /**
+   * A copy that stays as it is, whatever is noted here, and can go its own way. It takes no time for the windows: one that
+   * both have is copied when either of them notes its producer's next batch.
+   */
+  copy(): Producers {
+    const copy = new Producers();
+    for (const [name, known] of this.#producers) {
+      known.shared = true;
+      copy.#producers.set(name, known);
+    }
+    return copy;
+  }
+
   /** Everything, for a snapshot. */
   toList(): ProducerWindows {
+    return finish(this.toListInSlices());
+  }
+
+  /** {@link toList} as work in slices; nothing may be noted until it is done. */
+  *toListInSlices(): Work<ProducerWindows> {
     const list = [...this.#producers].map(([name, { epoch, highest, taken }]) => [name, epoch, highest, taken.size] as const);
     const windows = new BigUint64Array(list.reduce((sum, [, , , entries]) => sum + entries * 3, 0));
     let at = 0;
     for (const { taken } of this.#producers.values()) {
       for (const [sequence, { payload, version }] of taken) {
-        windows.set([BigInt(sequence), BigInt(`0x${payload}`), BigInt(version)], at);
+        windows[at] = BigInt(sequence);
+        windows[at + 1] = BigInt(`0x${payload}`);
+        windows[at + 2] = BigInt(version);
         at += 3;
+        if (at % (3 * sliceEntries) === 0) yield;
       }
     }
     return { list, windows };
@@ -117,7 +146,7 @@ export class Producers {
           version: Number(windows[at + 2]),
         });
       }
-      producers.#producers.set(name, { epoch, highest, taken });
+      producers.#producers.set(name, { epoch, highest, taken, shared: false });
     }
     return producers;
   }

@@ -64,4 +64,21 @@ test('the producer that has been silent longest is forgotten beyond the limit', 
   assert.ok(producers.position('p0'));
 });
 
+test('a copy stays as it is and goes its own way, though it shares its windows until one of the two is changed', () => {
+  const producers = new Producers();
+  for (let i = 1; i <= 3; i++) producers.note(id(i), hash(i), i);
+  producers.note(id(1, 'quiet'), hash(9), 4);
+  const copy = producers.copy();
+  const before = copy.toList();
+  assert.equal(before, producers.toList());
+  producers.note(id(4), hash(4), 5);
+  assert.equal(copy.toList(), before);
+  copy.note(id(4), hash(7), 5);
+  copy.note(id(5), hash(8), 6);
+  assert.is(producers.find(id(4), hash(4)), 5);
+  assert.is(producers.find(id(5), hash(8)), undefined);
+  assert.is(copy.find(id(4), hash(7)), 5);
+  refused('E_SEQUENCE_REUSED', () => copy.find(id(4), hash(4)));
+});
+
 test.run();

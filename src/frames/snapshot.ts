@@ -1,13 +1,14 @@
 // The snapshot frame: everything that a trainer needs to go on from a version as if it had never stopped.
-import { bytesOf, digestOf } from '../digest.ts';
+import { bytesOf, digestInSlices, digestOf } from '../digest.ts';
 import { GradwireError, quote } from '../errors.ts';
 import type { Layout } from '../layout.ts';
 import { type ProducerList, Producers } from '../producers.ts';
 import type { RMSpropConfig } from '../rmsprop/options/hyperparameters.ts';
 import { type RMSpropState, slotNames } from '../rmsprop/state/state.ts';
 import { Tensors } from '../tensors.ts';
+import { finish, type Work } from '../work.ts';
 import { count, demandKind, digestIn, frameFormat, json, text } from './metadata.ts';
-import { deserialize, type Safetensors, serialize, type Tensor } from './safetensors.ts';
+import { deserialize, type Safetensors, serializeInSlices, type Tensor } from './safetensors.ts';
 import type { Position } from './update.ts';
 import { denseEntries, parametersIn } from './weights.ts';
 
@@ -31,8 +32,13 @@ const tensorLimit = 100_000;
 
 /** A snapshot frame. */
 export function encodeSnapshot(snapshot: Snapshot): Uint8Array<ArrayBuffer> {
-  const { model, run, epoch, version, optimizer, parameters, state, examples } = snapshot;
-  const { list, windows } = snapshot.producers.toList();
+  return finish(encodeSnapshotInSlices(snapshot));
+}
+
+/** {@link encodeSnapshot} as work in slices, so that a large state stops nobody for long. The snapshot is borrowed until it is done. */
+export function* encodeSnapshotInSlices(snapshot: Snapshot): Work<Uint8Array<ArrayBuffer>> {
+  const { model, run, epoch, version, optimizer, parameters, state, examples, producers } = snapshot;
+  const { list, windows } = yield* producers.toListInSlices();
   const entries = [...denseEntries(parameters), ...slotEntries(parameters, state)];
   if (windows.length > 0) entries.push(['#windows', { dtype: 'U64', shape: [windows.length / 3, 3], data: windows }]);
   const metadata = {
@@ -43,21 +49,19 @@ export function encodeSnapshot(snapshot: Snapshot): Uint8Array<ArrayBuffer> {
     epoch: String(epoch),
     version: String(version),
     examples: String(examples),
-    digest: digestOf(bytesOf(parameters.flat)),
+    digest: yield* digestInSlices([bytesOf(parameters.flat)]),
     optimizer: JSON.stringify(optimizer),
     ...furtherState(state),
     producers: JSON.stringify(list),
   };
-  const check = checkOf(
-    metadata,
-    entries.map(([, { data }]) => bytesOf(data)),
-  );
-  return serialize(entries, { ...metadata, check }, { headerBytes: headerLimit, tensors: tensorLimit });
+  const parts = entries.map(([, { data }]) => bytesOf(data));
+  const check = yield* digestInSlices(checked(metadata, parts));
+  return yield* serializeInSlices(entries, { ...metadata, check }, { headerBytes: headerLimit, tensors: tensorLimit });
 }
 
-/** The check of a snapshot covers its metadata too: a wrong count or producer would be as bad as a wrong weight. */
-function checkOf({ check, ...metadata }: Readonly<Record<string, string>>, parts: readonly Uint8Array[]): string {
-  return digestOf(new TextEncoder().encode(JSON.stringify(metadata)), ...parts);
+/** What the check of a snapshot covers: its metadata too, for a wrong count or producer would be as bad as a wrong weight. */
+function checked({ check, ...metadata }: Readonly<Record<string, string>>, parts: readonly Uint8Array[]): Uint8Array[] {
+  return [new TextEncoder().encode(JSON.stringify(metadata)), ...parts];
 }
 
 /**
@@ -69,7 +73,7 @@ export function decodeSnapshot(frame: Uint8Array): Snapshot {
   const file = deserialize(frame, { headerBytes: headerLimit, tensors: tensorLimit });
   const { metadata, data, tensors } = file;
   demandKind(metadata, 'snapshot');
-  if (checkOf(metadata, [data]) !== digestIn(metadata, 'check'))
+  if (digestOf(...checked(metadata, [data])) !== digestIn(metadata, 'check'))
     throw new GradwireError('E_CHECK', `the snapshot's bytes are not those that were written`);
   const parameters = parametersIn(file);
   if (digestOf(bytesOf(parameters.flat)) !== digestIn(metadata, 'digest')) {

@@ -4,6 +4,7 @@ import {
   auditTime,
   connect,
   endWith,
+  finalize,
   ignoreElements,
   type MonoTypeOperatorFunction,
   merge,
@@ -12,10 +13,12 @@ import {
   tap,
 } from 'rxjs';
 import { refuseUnknownOptions } from '../../src/errors.ts';
-import { encodeSnapshot, type Snapshot } from '../../src/frames/snapshot.ts';
+import { encodeSnapshotInSlices, type Snapshot } from '../../src/frames/snapshot.ts';
 import { Producers } from '../../src/producers.ts';
+import type { RMSpropState } from '../../src/rmsprop/state/state.ts';
 import { Tensors } from '../../src/tensors.ts';
 import type { Step } from './flow.ts';
+import { inSlices } from './in-slices.ts';
 
 /** What a snapshot holds beside the optimizer: where in which history it stands. */
 export type SnapshotContext = Pick<Snapshot, 'model' | 'run' | 'epoch' | 'producers' | 'examples'>;
@@ -32,33 +35,45 @@ export interface SnapshotOptions {
   readonly context?: () => SnapshotContext;
   /** Told when a write fails; the stream lives on and the next one is tried. */
   readonly onError?: (error: unknown) => void;
-  /** The clock of `intervalMs`. */
+  /** The clock of `intervalMs`, and what gives the event loop back between two slices of the work. */
   readonly scheduler?: SchedulerLike;
 }
 
 /**
- * Passes every step on unchanged. The state is copied in the step's own turn; encoding and writing it happen after.
+ * Passes every step on unchanged. The state is copied in the step's own turn. Encoding it happens after, in slices of about a
+ * millisecond between which the stream goes on; at the end of the stream what is left of it is done at once. Then it is written.
+ *
+ * From its first snapshot on it keeps memory for one copy of the state, so that the next copy goes at the memory's speed.
  *
  * @throws GradwireError `E_CONFIG` for an option that it does not know.
  */
 export function snapshot<Name extends string, Input>(options: SnapshotOptions): MonoTypeOperatorFunction<Step<Name, Input>> {
   refuseUnknownOptions('snapshot', options, ['write', 'every', 'intervalMs', 'context', 'onError', 'scheduler']);
   const { write, every = 5_000, intervalMs = 30_000, context = nameless } = options;
-  const { onError = () => undefined, scheduler = asyncScheduler } = options;
+  const { onError = nothing, scheduler = asyncScheduler } = options;
   return connect((steps$) => {
     let written = 0;
     let writing = false;
+    let spare: RMSpropState | undefined;
+    let finish = nothing;
     const take = (step: Step<Name, Input>): void => {
       if (writing || step.optimizer.version === written) return;
       writing = true;
       written = step.optimizer.version;
-      const taken = snapshotOf(step, context());
-      Promise.resolve()
-        .then(() => write(encodeSnapshot(taken), taken.version))
-        .catch(onError)
-        .finally(() => {
-          writing = false;
-        });
+      const taken = snapshotOf(step, context(), spare);
+      spare = taken.state;
+      const end = (): void => {
+        writing = false;
+        finish = nothing;
+      };
+      const fail = (error: unknown): void => {
+        end();
+        onError(error);
+      };
+      finish = inSlices(encodeSnapshotInSlices(taken), scheduler, {
+        next: (frame) => void write(frame, taken.version).then(end, fail),
+        error: fail,
+      });
     };
     // a pending timer must not hold back the end of the stream
     const end$ = steps$.pipe(ignoreElements(), endWith(true));
@@ -70,25 +85,28 @@ export function snapshot<Name extends string, Input>(options: SnapshotOptions): 
         }),
       ),
       due$,
-    );
+    ).pipe(finalize(() => finish()));
   });
 }
 
-/** A copy of a step's state, with its place in its history. */
+/** A copy of a step's state, with its place in its history; `spare`, an earlier one that nobody needs, gives its memory for it. */
 export function snapshotOf<Name extends string>(
   { optimizer }: Pick<Step<Name>, 'optimizer'>,
   { producers, ...context }: SnapshotContext,
+  spare?: RMSpropState,
 ): Snapshot<Name> {
-  const state = optimizer.state();
+  const state = optimizer.state(spare);
   return {
     ...context,
-    producers: Producers.fromList(producers.toList()),
+    producers: producers.copy(),
     version: state.version,
     optimizer: optimizer.getConfig(),
     parameters: new Tensors(optimizer.layout, state.parameters),
     state,
   };
 }
+
+const nothing = (): void => undefined;
 
 function nameless(): SnapshotContext {
   return { model: 'default', run: 'local', epoch: 0, producers: new Producers(), examples: 0 };

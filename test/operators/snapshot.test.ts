@@ -2,12 +2,13 @@
 import { asyncScheduler, from, lastValueFrom, map, Subject, toArray } from 'rxjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { decodeSnapshot } from '../../src/frames/snapshot.ts';
+import { decodeSnapshot, encodeSnapshot } from '../../src/frames/snapshot.ts';
 import { layout } from '../../src/layout.ts';
 import { Producers } from '../../src/producers.ts';
 import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
 import { rmsprop } from '../../streams/operators/rmsprop.ts';
-import { type SnapshotOptions, snapshot } from '../../streams/operators/snapshot.ts';
+import { type SnapshotOptions, snapshot, snapshotOf } from '../../streams/operators/snapshot.ts';
+import { sameBits } from '../support/bits.ts';
 import { marbles } from '../support/marbles.ts';
 import { refused } from '../support/refused.ts';
 
@@ -117,6 +118,78 @@ test('a write that fails is told and the stream lives on', async () => {
   await new Promise((resolve) => setImmediate(resolve));
   assert.is(steps.length, 2);
   assert.match(String(errors[0]), /disk full/);
+});
+
+// eight slices to hash the parameters, sixteen for the check, sixteen to copy
+const large = layout({ w: [2 << 20] });
+const step = { w: new Float32Array(large.length).fill(0.5) };
+
+/** Counts the turns of the event loop from now on. */
+function turns(): { count: number; stop: () => void } {
+  const counted = { count: 0, stop: () => clearImmediate(next) };
+  const count = (): void => {
+    counted.count += 1;
+    next = setImmediate(count);
+  };
+  let next = setImmediate(count);
+  return counted;
+}
+
+test('while a large snapshot is made, the event loop turns and steps go on, and the next one is right too', async () => {
+  const source = new Subject<typeof step>();
+  const loop = turns();
+  const written: { frame: Uint8Array; turn: number }[] = [];
+  const write = async (frame: Uint8Array) => void written.push({ frame, turn: loop.count });
+  source.pipe(rmsprop(large), snapshot({ every: 1, write })).subscribe();
+  for (const snapshots of [1, 2]) {
+    const before = loop.count;
+    while (written.length < snapshots) {
+      source.next(step);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    assert.ok(written[snapshots - 1].turn - before >= 30, `${written[snapshots - 1].turn - before} turns`);
+  }
+  const read = written.map(({ frame }) => decodeSnapshot(frame));
+  assert.is(read[0].version, 1);
+  assert.ok(read[1].version > 30);
+  const optimizer = new RMSprop(large);
+  for (const { version, state } of read) {
+    while (optimizer.version < version) optimizer.step(step);
+    const expected = optimizer.state();
+    sameBits(state.parameters, expected.parameters);
+    sameBits(state.accumulator, expected.accumulator);
+  }
+  // the same work in one go, to show that turns are counted
+  const before = loop.count;
+  encodeSnapshot(read[0]);
+  assert.is(loop.count, before);
+  loop.stop();
+  source.complete();
+});
+
+test('at the end of the stream, whatever ends it, what is left of a snapshot is done at once', async () => {
+  for (const end of ['complete', 'error', 'unsubscribe'] as const) {
+    const source = new Subject<typeof step>();
+    const written: number[] = [];
+    const write = async (_: Uint8Array, version: number) => void written.push(version);
+    const stream = source.pipe(rmsprop(large), snapshot({ every: 1, write })).subscribe({ error: () => undefined });
+    source.next(step);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(written, []);
+    if (end === 'unsubscribe') stream.unsubscribe();
+    else source[end](new Error('cut'));
+    assert.equal(written, [1]);
+  }
+});
+
+test('the producers of a snapshot are those of its version, whoever sends meanwhile', async () => {
+  const producers = new Producers();
+  const note = (sequence: number) => producers.note({ producer: 'w', producerEpoch: 0, sequence }, '0'.repeat(16), sequence);
+  note(1);
+  const taken = snapshotOf({ optimizer: new RMSprop(model) }, { model: 'm', run: 'r', epoch: 1, producers, examples: 0 });
+  const before = encodeSnapshot(taken);
+  note(2);
+  assert.equal(encodeSnapshot(taken), before);
 });
 
 test.run();

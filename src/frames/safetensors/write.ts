@@ -1,11 +1,12 @@
 // Writing a safetensors buffer: what the reader would refuse is refused here, before a byte is written.
 import { GradwireError, quote } from '../../errors.ts';
+import type { Work } from '../../work.ts';
 import { arrayClasses, className, type Dtype, dtypeOfClass, isDtype, type TensorData } from './dtype.ts';
 import { byteLengthOf, type Entry } from './entry.ts';
 import { type SafetensorsLimits, safetensorsLimits } from './limits.ts';
 import { checkName } from './name.ts';
 import { mapOf, type Pairs } from './pairs.ts';
-import { begin } from './text.ts';
+import { type Blank, begin } from './text.ts';
 
 /** A tensor to write: an array alone stands for its class's dtype and the shape `[length]`. */
 export type TensorInput = TensorData | { readonly dtype?: Dtype; readonly shape?: readonly number[]; readonly data: TensorData };
@@ -23,20 +24,54 @@ export function serialize(
   metadata: Pairs<string> = {},
   limits?: SafetensorsLimits,
 ): Uint8Array<ArrayBuffer> {
+  const { bytes, data, parts } = headed(tensors, metadata, limits);
+  let position = 0;
+  for (const part of parts) {
+    data.set(part, position);
+    position += part.byteLength;
+  }
+  return bytes;
+}
+
+// copied at once: half a millisecond where the memory is new
+const sliceBytes = 1 << 20;
+
+/** {@link serialize} as work in slices. The tensors are borrowed until it is done. */
+export function* serializeInSlices(
+  tensors: Pairs<TensorInput>,
+  metadata: Pairs<string>,
+  limits: SafetensorsLimits,
+): Work<Uint8Array<ArrayBuffer>> {
+  const { bytes, data, parts } = headed(tensors, metadata, limits);
+  let position = 0;
+  for (const part of parts) {
+    for (let offset = 0; offset < part.byteLength; offset += sliceBytes) {
+      const slice = part.subarray(offset, offset + sliceBytes);
+      data.set(slice, position);
+      position += slice.byteLength;
+      if (slice.byteLength === sliceBytes) yield;
+    }
+  }
+  return bytes;
+}
+
+/** A buffer with its header in place, and the bytes that go behind it, one part for each tensor. */
+function headed(
+  tensors: Pairs<TensorInput>,
+  metadata: Pairs<string>,
+  limits: SafetensorsLimits | undefined,
+): Blank & { readonly parts: readonly Uint8Array[] } {
   const entries: Entry[] = [];
-  const parts: TensorData[] = [];
+  const parts: Uint8Array[] = [];
   let position = 0;
   for (const [name, input] of mapOf('tensors', tensors)) {
     const { dtype, shape, data } = complete(name, input);
-    entries.push({ name, dtype, shape, begin: position, end: position + data.byteLength });
-    parts.push(data);
-    position += data.byteLength;
+    const { buffer, byteOffset, byteLength } = data;
+    entries.push({ name, dtype, shape, begin: position, end: position + byteLength });
+    parts.push(new Uint8Array(buffer, byteOffset, byteLength));
+    position += byteLength;
   }
-  const { bytes, data } = begin(mapOf('metadata', metadata), entries, position, limits);
-  for (const [i, { buffer, byteOffset, byteLength }] of parts.entries()) {
-    data.set(new Uint8Array(buffer, byteOffset, byteLength), entries[i].begin);
-  }
-  return bytes;
+  return { ...begin(mapOf('metadata', metadata), entries, position, limits), parts };
 }
 
 /** The tensor with dtype and shape filled in, as the reader would give it back. */

@@ -41,19 +41,20 @@ export interface RMSpropState extends Slots {
 /** The slots by name. */
 export const slotNames = ['meanGradient', 'momentum', 'average', 'gradientSum'] as const;
 
-/** Everything that the next steps of an engine depend on. */
+/** Everything that the next steps of an engine depend on; `spare`, a state of the same engine that nobody needs, gives its memory for it. */
 export function stateOf(
   model: Layout,
   { arena, debts, fold }: Engine,
   counts: { version: number; skipped: number },
+  spare?: RMSpropState,
 ): RMSpropState {
   const lossScale = fold.lossScale.state();
   const accumulating = [...fold.accumulating].map(({ name }) => name);
-  const slots = slotNames.filter((name) => arena[name].length > 0).map((name) => [name, copyOf(arena[name])]);
+  const slots = slotNames.filter((name) => arena[name].length > 0).map((name) => [name, copyOf(arena[name], spare?.[name])]);
   return {
     version: counts.version,
-    parameters: copyOf(arena.parameters),
-    accumulator: copyOf(arena.accumulator),
+    parameters: copyOf(arena.parameters, spare?.parameters),
+    accumulator: copyOf(arena.accumulator, spare?.accumulator),
     ...Object.fromEntries(slots),
     owed: debts.owed(model),
     ...(counts.skipped > 0 ? { skipped: counts.skipped } : {}),
@@ -74,9 +75,11 @@ export function restoreState(model: Layout, { arena, debts, fold }: Engine, stat
   for (const name of state.accumulating ?? []) fold.accumulating.add(known(model, name));
 }
 
-/** A copy in memory of its own, also of memory that threads share. */
-export function copyOf(values: Float32Array): Float32Array<ArrayBuffer> {
-  return new Float32Array(values);
+/** A copy in memory of its own, also of memory that threads share; in `spare` where that has the length. */
+export function copyOf(values: Float32Array, spare?: Float32Array): Float32Array {
+  if (spare?.length !== values.length) return new Float32Array(values);
+  spare.set(values);
+  return spare;
 }
 
 function refuseState(model: Layout, arena: Arena, state: RMSpropState): void {
