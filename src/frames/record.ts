@@ -5,7 +5,7 @@ import type { CheckOptions } from '../gradients/check.ts';
 import type { Layout } from '../layout.ts';
 import { type GradientsFrame, readGradients } from './gradients.ts';
 import { count, digestIn, text } from './metadata.ts';
-import { deserialize, safetensorsLimits, withMetadata } from './safetensors.ts';
+import { deserialize, safetensorsLimits, withMetadata, withMetadataInParts } from './safetensors.ts';
 
 /** What the journal adds to a frame. */
 export interface Stamp {
@@ -27,8 +27,21 @@ export interface JournalRecord<Name extends string = string> extends GradientsFr
 }
 
 /** The record of a frame: the same tensors, the stamp and a `check` (xxHash64 of the tensors' bytes) in its metadata. */
-export function stampGradients(frame: Uint8Array, { run, epoch, version, durableUpTo, payload }: Stamp): Uint8Array<ArrayBuffer> {
-  const stamp = {
+export function stampGradients(frame: Uint8Array, stamp: Stamp): Uint8Array<ArrayBuffer> {
+  return withMetadata(frame, labelsOf(frame, stamp), recordLimits);
+}
+
+// below it a copy takes less time than a part more in every write
+const copiedBytes = 16 << 10;
+
+/** {@link stampGradients} as parts that stand one behind the other. The tensors of a large frame are not copied: **views** of it. */
+export function stampGradientsInParts(frame: Uint8Array, stamp: Stamp): Uint8Array[] {
+  if (frame.byteLength < copiedBytes) return [stampGradients(frame, stamp)];
+  return withMetadataInParts(frame, labelsOf(frame, stamp), recordLimits);
+}
+
+function labelsOf(frame: Uint8Array, { run, epoch, version, durableUpTo, payload }: Stamp): Record<string, string> {
+  return {
     run,
     epoch: String(epoch),
     version: String(version),
@@ -36,7 +49,6 @@ export function stampGradients(frame: Uint8Array, { run, epoch, version, durable
     payload,
     check: digestOf(dataOf(frame)),
   };
-  return withMetadata(frame, stamp, recordLimits);
 }
 
 /** What a record's header may be: a frame may fill the limit of its own, and the stamp comes on top. */

@@ -4,7 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { bytesOf, digestOf } from '../../src/digest.ts';
 import { decodeGradients, encodeGradients } from '../../src/frames/gradients.ts';
-import { readRecord, stampGradients } from '../../src/frames/record.ts';
+import { readRecord, stampGradients, stampGradientsInParts } from '../../src/frames/record.ts';
 import { deserialize, serialize } from '../../src/frames/safetensors.ts';
 import { decodeSnapshot, encodeSnapshot } from '../../src/frames/snapshot.ts';
 import { encodeUpdate, readUpdate } from '../../src/frames/update.ts';
@@ -269,6 +269,17 @@ test('a frame whose header fills the limit can still be stamped and read back', 
   decodeGradients(full, model);
   const record = stampGradients(full, { run: 'r'.repeat(32), epoch: 1, version: 1, durableUpTo: 0, payload: digestOf(full) });
   assert.is(readRecord(record, model).stamp.version, 1);
+});
+
+test('a record in parts has the bytes of one in a piece, and copies no large tensor', () => {
+  for (const length of [3, 100_000]) {
+    const large = layout({ bias: [length] });
+    const frame = encodeGradients(large, identity, { gradients: { bias: new Float32Array(length).fill(0.5) } });
+    const stamp = { run: 'r', epoch: 1, version: 7, durableUpTo: 3, payload: digestOf(frame) };
+    const parts = stampGradientsInParts(frame, stamp);
+    assert.equal(Buffer.concat(parts), Buffer.from(stampGradients(frame, stamp)));
+    assert.is(parts.at(-1)?.buffer === frame.buffer, length > 3);
+  }
 });
 
 test('random batches survive their frame bit for bit', () => {

@@ -15,8 +15,21 @@ export function withMetadata(
   limits?: SafetensorsLimits,
 ): Uint8Array<ArrayBuffer> {
   const { metadata, entries, data } = open(buffer, limits);
-  const merged = new Map([...metadata, ...mapOf('metadata', extra)]);
-  const stamped = begin(merged, entries, data.byteLength, limits);
+  const stamped = begin(merged(metadata, extra), entries, data.byteLength, limits);
   stamped.data.set(data);
   return stamped.bytes;
+}
+
+/** {@link withMetadata} without the copy: its new header, and a **view** of the bytes of the tensors that stand behind it. */
+export function withMetadataInParts(
+  buffer: Uint8Array,
+  extra: Pairs<string>,
+  limits?: SafetensorsLimits,
+): [head: Uint8Array, data: Uint8Array] {
+  const { metadata, entries, data } = open(buffer, limits);
+  return [begin(merged(metadata, extra), entries, 0, limits).bytes, data];
+}
+
+function merged(metadata: ReadonlyMap<string, string>, extra: Pairs<string>): ReadonlyMap<string, string> {
+  return new Map([...metadata, ...mapOf('metadata', extra)]);
 }

@@ -12,13 +12,13 @@ const messageHeadBytes = 31;
 /** Bytes of a chunk record before the records in it. */
 export const chunkHeadBytes = 49;
 
-/** One message to write; `data` is borrowed. */
+/** One message to write; `data`, in parts one behind the other, is borrowed. */
 export interface Message {
   readonly sequence: number;
   /** Nanoseconds since 1970. */
   readonly logTime: bigint;
   readonly publishTime: bigint;
-  readonly data: Uint8Array;
+  readonly data: readonly Uint8Array[];
 }
 
 /** Messages as the content of a chunk, with the offset of each in it. */
@@ -42,11 +42,13 @@ export function messageRecords(channelId: number, messages: readonly Message[]):
   let crc = 0;
   for (const [i, { data }] of messages.entries()) {
     const head = heads.subarray(i * messageHeadBytes, (i + 1) * messageHeadBytes);
-    setLength(head, lengthOffset, messageHeadBytes - contentOffset + data.byteLength);
-    crc = crc32(data, crc32(head, crc));
-    parts.push(head, data);
+    const dataBytes = data.reduce((sum, part) => sum + part.byteLength, 0);
+    setLength(head, lengthOffset, messageHeadBytes - contentOffset + dataBytes);
+    const record = [head, ...data];
+    crc = record.reduce((sum, part) => crc32(part, sum), crc);
+    parts.push(...record);
     offsets.push(byteLength);
-    byteLength += messageHeadBytes + data.byteLength;
+    byteLength += messageHeadBytes + dataBytes;
   }
   return { parts, byteLength, crc, offsets };
 }

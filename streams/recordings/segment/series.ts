@@ -1,6 +1,6 @@
 // The segments that one writer makes, one after the other: stamps batches, begins a new segment where one is full.
 import { GradwireError } from '../../../src/errors.ts';
-import { stampGradients } from '../../../src/frames/record.ts';
+import { stampGradientsInParts } from '../../../src/frames/record.ts';
 import type { About } from './about.ts';
 import { type SegmentOptions, SegmentWriter } from './writer.ts';
 
@@ -74,8 +74,8 @@ export class SegmentSeries {
       if (segment.bytes >= segmentBytes && segment.lastVersion >= segment.firstVersion) segment = await this.#rotate(segment);
       await segment.append(
         batches.map(({ frame, version, payload, header }) => {
-          const bytes = stampGradients(frame, { run: about.run, epoch: about.epoch, version, durableUpTo, payload });
-          return { version, bytes, time: header?.time };
+          const parts = stampGradientsInParts(frame, { run: about.run, epoch: about.epoch, version, durableUpTo, payload });
+          return { version, parts, time: header?.time };
         }),
       );
       this.#last = segment.lastVersion;

@@ -10,8 +10,8 @@ import { encodeEnd, type Totals } from './summary.ts';
 /** A journal record for a segment. */
 interface SegmentRecord {
   readonly version: number;
-  /** The stamped frame; borrowed until the write is done. */
-  readonly bytes: Uint8Array;
+  /** The stamped frame, in parts one behind the other; borrowed until the write is done. */
+  readonly parts: readonly Uint8Array[];
   /** When the batch was made, in milliseconds since 1970, if it says. */
   readonly time: number | undefined;
 }
@@ -153,10 +153,10 @@ export class SegmentWriter {
   }
 }
 
-function messageOf({ version, bytes, time }: SegmentRecord, logTime: bigint): Message {
+function messageOf({ version, parts, time }: SegmentRecord, logTime: bigint): Message {
   const made = time !== undefined && time >= 0 && time <= 1e13 ? nanoseconds(time) : logTime;
   // MCAP's sequence has 32 bits; the whole version stands in the record
-  return { sequence: version % 2 ** 32, logTime, publishTime: made, data: bytes };
+  return { sequence: version % 2 ** 32, logTime, publishTime: made, data: parts };
 }
 
 function nanoseconds(milliseconds: number): bigint {
