@@ -3,13 +3,14 @@ import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { kernel } from './kernel/kernel.ts';
 import { pipeline } from './pipeline.ts';
+import { recordings } from './recordings/recordings.ts';
 import { printTable, type Report, type Scale } from './report.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { json: { type: 'boolean' }, smoke: { type: 'boolean' } },
 });
-const benches: Record<string, (scale: Scale) => Promise<Report>> = { pipeline, kernel };
+const benches: Record<string, (scale: Scale) => Promise<Report>> = { pipeline, kernel, recordings };
 
 for (const name of positionals.length > 0 ? positionals : Object.keys(benches)) {
   if (!Object.hasOwn(benches, name)) {

@@ -1,0 +1,144 @@
+// First question: how much of the disk's own speed is left of acknowledged bytes, and how many small batches a second.
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Subject } from 'rxjs';
+import type { Admitted } from '../../streams/operators/index.ts';
+import { createFile } from '../../streams/recordings/disk.ts';
+import { openJournal } from '../../streams/recordings/index.ts';
+import { trainer } from '../../streams/trainer.ts';
+import { ratio } from '../kernel/spread.ts';
+import { type Row, rounded, type Scale, type Table } from '../report.ts';
+import { admittedOf, denseJob, type Job } from './batches.ts';
+import { inDirectory } from './place.ts';
+import { pushAll } from './push.ts';
+import { alternate, rateRow } from './rounds.ts';
+
+/** Sizes with as many batches in flight as a trainer's workers may have. */
+const sizes = [
+  { what: '64 KiB', byteLength: 64 << 10, inFlight: 128 },
+  { what: '4 MiB', byteLength: 4 << 20, inFlight: 8 },
+];
+
+/** The journal beside a bare loop with the same groups, and small batches through a trainer. */
+export async function journalTables(scale: Scale): Promise<Table[]> {
+  const rows: Row[] = [];
+  for (const size of sizes) rows.push(...(await beside(size, scale)));
+  const caption = [
+    'Acknowledged bytes through openJournal().commit(), fsync, in a closed loop; the bare loop writes the same number of bytes in the same',
+    'groups to a file of its own, one write and one fdatasync for each group. Of the bare loop: median of the ratios of the rounds.',
+  ].join('\n');
+  return [{ title: 'journal beside a bare loop of write and fdatasync', caption, rows }, await smallTable(scale)];
+}
+
+async function beside({ what, byteLength, inFlight }: (typeof sizes)[number], { smoke }: Scale): Promise<Row[]> {
+  const totalBytes = (smoke ? 16 : 96) << 20;
+  const count = totalBytes / byteLength;
+  const job = denseJob(byteLength, Math.min(count, Math.ceil((32 << 20) / byteLength)));
+  let groups: readonly number[] = [];
+  const arms = [
+    {
+      what: `${what}, journal, ${inFlight} in flight`,
+      run: async () => {
+        const recorded = await inDirectory((directory) => record(directory, job, count, inFlight));
+        groups = recorded.groups;
+        return recorded.seconds;
+      },
+    },
+    { what: `${what}, bare loop`, run: () => inDirectory((directory) => bare(directory, groups)) },
+  ];
+  // the bare loop always follows the journal whose groups it takes
+  const [journal, loop] = await alternate(arms, smoke ? 2 : 7, { reverses: false });
+  const rates = [journal, loop].map((timing) => rateRow(timing, 'MB/s', totalBytes / 1e6));
+  const share = 1 / (ratio(journal, loop) ?? Number.NaN);
+  const groupBytes = rounded(totalBytes / groups.length / 2 ** 20);
+  return [{ ...rates[0], 'of the bare loop': rounded(share), 'MiB in a group': groupBytes }, rates[1]];
+}
+
+/** Seconds for `count` batches through a new journal, and the bytes of each group that it wrote. */
+async function record(directory: string, job: Job, count: number, inFlight: number) {
+  let groups: number[] = [];
+  let groupBytes = 0;
+  const create = async (path: string) => {
+    const file = await createFile(path);
+    return {
+      writev: async (parts: NodeJS.ArrayBufferView[]) => {
+        const result = await file.writev(parts);
+        groupBytes += result.bytesWritten;
+        return result;
+      },
+      datasync: async () => {
+        await file.datasync();
+        groups.push(groupBytes);
+        groupBytes = 0;
+      },
+      sync: () => file.sync(),
+      close: () => file.close(),
+    };
+  };
+  const journal = await openJournal(directory, {
+    model: job.model,
+    optimizer: job.optimizer,
+    create: create as typeof createFile,
+  });
+  const admitted = admittedOf(job);
+  const source = new Subject<Admitted<'weights'>>();
+  groups = [];
+  const start = performance.now();
+  await new Promise<void>((resolve, reject) => {
+    let sent = 0;
+    const send = (): void => {
+      sent += 1;
+      source.next({ ...admitted[sent % admitted.length], version: sent });
+    };
+    source.pipe(journal.commit()).subscribe({
+      next: ({ version }) => {
+        if (version === count) resolve();
+        else if (sent < count) send();
+      },
+      error: reject,
+    });
+    for (let i = 0; i < inFlight; i++) send();
+  });
+  const seconds = (performance.now() - start) / 1000;
+  source.complete();
+  const measured = [...groups];
+  await journal.close();
+  return { seconds, groups: measured };
+}
+
+async function bare(directory: string, groups: readonly number[]): Promise<number> {
+  const bytes = new Uint8Array(Math.max(...groups)).fill(0x5a);
+  const file = await open(join(directory, 'bare'), 'wx');
+  const start = performance.now();
+  for (const group of groups) {
+    for (let written = 0; written < group; ) written += (await file.write(bytes, written, group - written)).bytesWritten;
+    await file.datasync();
+  }
+  const seconds = (performance.now() - start) / 1000;
+  await file.close();
+  return seconds;
+}
+
+async function smallTable({ smoke }: Scale): Promise<Table> {
+  const job = denseJob(1024, 64);
+  const count = smoke ? 2000 : 40_000;
+  const inFlight = 4096;
+  const push = async (directory: string | undefined) => {
+    const t = await trainer({ model: job.model, optimizer: job.optimizer, directory });
+    try {
+      return (await pushAll(t, job.batches, count, inFlight)) / count;
+    } finally {
+      await t.close();
+    }
+  };
+  const arms = [
+    { what: 'with a directory, fsync', run: () => inDirectory(push) },
+    { what: 'without a directory', run: () => push(undefined) },
+  ];
+  const timings = await alternate(arms, smoke ? 2 : 5);
+  return {
+    title: 'batches of 1 KiB through trainer().push in this process, acknowledged per second',
+    caption: `${inFlight} pushes in flight. Both arms encode, admit, fold and publish each batch; the median of an arm's rounds.`,
+    rows: timings.map((timing) => rateRow(timing, 'batches/s', 1)),
+  };
+}
