@@ -121,7 +121,7 @@ async function bare(directory: string, groups: readonly number[]): Promise<numbe
 
 async function smallTable({ smoke }: Scale): Promise<Table> {
   const job = denseJob(1024, 64);
-  const count = smoke ? 2000 : 40_000;
+  const count = smoke ? 2000 : 16_384;
   const inFlight = 4096;
   const push = async (directory: string | undefined) => {
     const t = await trainer({ model: job.model, optimizer: job.optimizer, directory });
