@@ -59,7 +59,12 @@ const rowsInBatch = 400;
 const warmSteps = 16;
 
 async function measure(directory: string, parameters: number, producerCount: number, count: number): Promise<Round[]> {
-  const snapshots = await Snapshots.open(directory, 1);
+  const snapshots = await Snapshots.open(directory, {
+    keep: 2,
+    sound: undefined,
+    confirm: async () => undefined,
+    onVerified: async () => undefined,
+  });
   const model = layout({ w: [parameters / rowLength, rowLength] });
   const rows = Int32Array.from({ length: rowsInBatch }, (_, i) => Math.floor((i * parameters) / rowLength / rowsInBatch));
   const batch = { w: { rows, values: new Float32Array(rowsInBatch * rowLength).fill(0.01) } };
