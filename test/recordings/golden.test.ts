@@ -90,4 +90,16 @@ test('control: the same alteration to format 1 is read as before', async () => {
   assert.is((await foldOf(altered('1'))).digest, digest);
 });
 
+test('control: release 0.1.0 did not repeat the library’s name, so a bit flipped in it is not found there, and verify says so', async () => {
+  const path = join(directory(), 'run');
+  cpSync(golden, path, { recursive: true });
+  const segment = join(path, names(path, /^seg/)[0]);
+  const bytes = readFileSync(segment);
+  bytes[bytes.indexOf('gradwire 0.1.0') + 'gradwire 0.1.'.length] ^= 1;
+  writeFileSync(segment, bytes);
+  const { ok, unproved } = await verify(path);
+  assert.is(ok, true);
+  assert.match(unproved[0], /the name of the library in the header/);
+});
+
 test.run();

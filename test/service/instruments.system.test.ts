@@ -57,7 +57,7 @@ test('verify ends with 0 and says what it proved; with 1 for damage, which it na
   await writeFile(segment, bytes);
   const damaged = await run('verify', path);
   assert.is(damaged.code, 1);
-  assert.match(damaged.stdout, /damage in seg-00000001-0000000000000001\.mcap, version 1, offset \d+: E_RECORDING_CORRUPT: /);
+  assert.match(damaged.stdout, /damage in seg-00000001-0000000000000001\.mcap, version 2, offset \d+: E_RECORDING_CORRUPT: /);
   assert.not.match(damaged.stderr, /\S/);
   const { ok, findings } = await json('verify', path);
   assert.equal([ok, (findings as unknown[]).length], [false, 1]);

@@ -1,7 +1,7 @@
 // The end of a segment that is closed: what lets other MCAP tools seek in it, list it and trust it.
-import { crc32 } from 'node:zlib';
 import { McapRecordBuilder, Opcode } from '@mcap/core';
 import { aboutName, type Ending, endingFields, endingName } from './about.ts';
+import { crcAfter } from './crc.ts';
 import { byteLengthOf, type Head, initialMediaType, initialName, type Place } from './head.ts';
 import { channelId, writeChannel, writeSchema } from './schema.ts';
 
@@ -68,7 +68,7 @@ export function encodeLast(
   const start = builder.length;
   builder.writeFooter({ ...positions, summaryCrc: 0 });
   // the CRC covers the summary and the footer's own first bytes
-  const summaryCrc = crc32(builder.buffer.subarray(0, builder.length - 4), crc);
+  const summaryCrc = crcAfter(crc, builder.buffer.subarray(0, builder.length - 4));
   const offsets = builder.buffer.slice(0, start);
   builder.reset();
   builder.writeFooter({ ...positions, summaryCrc });
@@ -78,7 +78,7 @@ export function encodeLast(
 
 /** The CRC32 of parts one after the other. */
 function crcOf(parts: readonly Uint8Array[]): number {
-  return parts.reduce((crc, part) => crc32(part, crc), 0);
+  return parts.reduce(crcAfter, 0);
 }
 
 /** The groups of the summary section, each of records with one opcode; those of the chunks, the last, are left to the caller. */

@@ -1,5 +1,5 @@
 // A .npz file: a ZIP of .npy files, stored, whose places are known before their bytes come.
-import { crc32 } from 'node:zlib';
+import { crcAfter } from '../../segment/crc.ts';
 import type { ArrayFile, ArraySpec } from './array.ts';
 import { npyHead } from './npy.ts';
 import { PlacedFile } from './placed-file.ts';
@@ -57,7 +57,7 @@ export class NpzFile implements ArrayFile {
 
   async append(i: number, bytes: Uint8Array): Promise<void> {
     const entry = this.#entries[i];
-    entry.crc = crc32(bytes, entry.crc);
+    entry.crc = crcAfter(entry.crc, bytes);
     await this.#file.write(bytes, entry.position);
     entry.position += bytes.byteLength;
   }

@@ -1,8 +1,8 @@
 // The end of a closed segment: it must be, byte for byte, what a writer of these data would have written.
-import { crc32 } from 'node:zlib';
 import { McapRecordBuilder, Opcode } from '@mcap/core';
 import { endingName, readEnding } from '../../segment/about.ts';
 import { BadPlace } from '../../segment/bad-place.ts';
+import { crcAfter } from '../../segment/crc.ts';
 import { type IndexedChunk, writeChunkIndex } from '../../segment/indexes.ts';
 import type { Pieces } from '../../segment/pieces.ts';
 import { guard } from '../../segment/records.ts';
@@ -21,7 +21,7 @@ export class Tally {
     const builder = new McapRecordBuilder();
     writeChunkIndex(builder, chunk);
     this.byteLength += builder.length;
-    this.crc = crc32(builder.buffer, this.crc);
+    this.crc = crcAfter(this.crc, builder.buffer);
     if (this.totals.messages === 0) this.totals.startTime = chunk.start;
     this.totals.endTime = chunk.end;
     this.totals.messages += messages;
@@ -56,7 +56,7 @@ export async function checkEnd(pieces: Pieces, head: CheckedHead, tally: Tally):
   for (const [opcode, encoded] of summaryGroups(summarized, place)) {
     const bytes = repeated.get(opcode) ?? encoded;
     await expectBytes(pieces, bytes, `the summary's ${groupNames.get(opcode)}`);
-    crc = crc32(bytes, crc);
+    crc = crcAfter(crc, bytes);
     sizes.push([opcode, bytes.byteLength]);
   }
   crc = await chunkIndexes(pieces, tally, crc);
@@ -83,8 +83,8 @@ async function chunkIndexes(pieces: Pieces, { byteLength, crc: expected }: Tally
     const piece = Math.min(left, 1 << 20);
     await pieces.need(piece);
     const bytes = pieces.take(piece);
-    found = crc32(bytes, found);
-    crc = crc32(bytes, crc);
+    found = crcAfter(found, bytes);
+    crc = crcAfter(crc, bytes);
     left -= piece;
   }
   if (found !== expected) throw new BadPlace("the summary's chunk indexes are not those that its data have", offset);

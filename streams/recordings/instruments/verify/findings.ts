@@ -60,6 +60,6 @@ export function counted(count: number, word: string, words: string = `${word}s`)
 }
 
 /** 48211 as 48,211. */
-export function grouped(count: number): string {
+function grouped(count: number): string {
   return String(count).replace(/\B(?=(\d{3})+$)/g, ',');
 }
