@@ -5,7 +5,7 @@ import type { CheckOptions } from '../gradients/check.ts';
 import type { Layout } from '../layout.ts';
 import { type GradientsFrame, readGradients } from './gradients.ts';
 import { count, digestIn, text } from './metadata.ts';
-import { deserialize, safetensorsLimits, withMetadata, withMetadataInParts } from './safetensors.ts';
+import { deserialize, safetensorsLimits, withMetadata, withMetadataInParts, withoutMetadata } from './safetensors.ts';
 
 /** What the journal adds to a frame. */
 export interface Stamp {
@@ -49,6 +49,17 @@ function labelsOf(frame: Uint8Array, { run, epoch, version, durableUpTo, payload
     payload,
     check: digestOf(dataOf(frame)),
   };
+}
+
+/** The keys of a stamp. */
+const stampKeys = ['run', 'epoch', 'version', 'durableUpTo', 'payload', 'check'];
+
+/**
+ * The frame as it arrived, without its stamp: its hash is the stamp's `payload` where its sender wrote the header in the form
+ * in which this release does. A sender's own form is not kept.
+ */
+export function unstamped(record: Uint8Array): Uint8Array<ArrayBuffer> {
+  return withoutMetadata(record, stampKeys, recordLimits);
 }
 
 /** What a record's header may be: a frame may fill the limit of its own, and the stamp comes on top. */

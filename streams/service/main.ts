@@ -2,15 +2,28 @@
 // The `gradwire` program: its commands, and one way for all of them to end in a clear line.
 import { Command, CommanderError } from 'commander';
 import { type ErrorCode, GradwireError } from '../../src/errors.ts';
+import { exportCommand } from './commands/export.ts';
 import { followCommand } from './commands/follow.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { replayCommand } from './commands/replay.ts';
+import { restoreCommand } from './commands/restore.ts';
 import { serveCommand } from './commands/serve.ts';
+import { verifyCommand } from './commands/verify.ts';
 
-const commands = [serveCommand(), followCommand(), replayCommand(), inspectCommand()];
+const commands = [
+  serveCommand(),
+  followCommand(),
+  replayCommand(),
+  inspectCommand(),
+  verifyCommand(),
+  restoreCommand(),
+  exportCommand(),
+];
 const program = new Command('gradwire')
   .description('A streaming optimizer: gradient batches in, parameter updates out, replicas equal to the bit.')
   .version('0.1.0')
+  // what stands after a command is the command's: restore and export have a --version of their own
+  .enablePositionalOptions()
   .showHelpAfterError('(gradwire --help shows what there is)');
 for (const command of commands)
   program.addCommand(command.showHelpAfterError(`(gradwire ${command.name()} --help shows its options)`));

@@ -19,7 +19,7 @@ export function lines(facts: Readonly<Record<string, unknown>>): string {
 
 /** A value from a file may hold what a terminal would obey. */
 function shown(value: unknown): string {
-  const text = String(value);
+  const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
   return isPrintable(text) && text.length <= 1000 ? text : quote(text);
 }
 

@@ -1,4 +1,4 @@
-// Adding metadata to a finished buffer without touching its tensors: how a journal record gets its version.
+// Metadata put on and taken off a finished buffer without touching its tensors: how a journal record gets its version.
 import type { SafetensorsLimits } from './limits.ts';
 import { open } from './open.ts';
 import { mapOf, type Pairs } from './pairs.ts';
@@ -18,6 +18,24 @@ export function withMetadata(
   const stamped = begin(merged(metadata, extra), entries, data.byteLength, limits);
   stamped.data.set(data);
   return stamped.bytes;
+}
+
+/**
+ * A copy of a safetensors buffer without some of its metadata: what {@link withMetadata} was given, byte for byte, where that
+ * buffer's header had the form in which this module writes one.
+ *
+ * @throws GradwireError with an `E_ST_*` code for a buffer that `deserialize` would refuse.
+ */
+export function withoutMetadata(
+  buffer: ArrayBuffer | Uint8Array,
+  keys: readonly string[],
+  limits?: SafetensorsLimits,
+): Uint8Array<ArrayBuffer> {
+  const { metadata, entries, data } = open(buffer, limits);
+  const left = new Map([...metadata].filter(([key]) => !keys.includes(key)));
+  const bare = begin(left, entries, data.byteLength, limits);
+  bare.data.set(data);
+  return bare.bytes;
 }
 
 /** {@link withMetadata} without the copy: its new header, and a **view** of the bytes of the tensors that stand behind it. */

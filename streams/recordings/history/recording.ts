@@ -3,7 +3,7 @@ import type { Layout } from '../../../src/layout.ts';
 import type { RMSpropConfig } from '../../../src/rmsprop/options/hyperparameters.ts';
 import { Tensors } from '../../../src/tensors.ts';
 import type { Epochs } from '../segment/about.ts';
-import { batchesOf } from './batches.ts';
+import { batchesOf, type RecordedBatch } from './batches.ts';
 import { chunksOf, type ReadProgress } from './chunks.ts';
 import { readInitial } from './fold-from.ts';
 import { readHistory } from './history.ts';
@@ -46,15 +46,20 @@ export interface Recording {
   readonly torn: readonly TornTail[];
 }
 
+/** Who hears about a recording while it is read. */
+export interface OpenOptions {
+  /** Told how far reading has come. */
+  readonly progress?: (progress: ReadProgress) => void;
+  /** Told of every batch, in order. */
+  readonly onBatch?: (batch: RecordedBatch) => void;
+}
+
 /**
  * Reads a recording: an .mcap file, or a directory of segments, as {@link replay} takes it.
  *
  * @throws GradwireError the codes of {@link replay}.
  */
-export async function openRecording(
-  path: string,
-  { progress }: { readonly progress?: (progress: ReadProgress) => void } = {},
-): Promise<Recording> {
+export async function openRecording(path: string, { progress, onBatch }: OpenOptions = {}): Promise<Recording> {
   const history = await readHistory(path);
   const { run, name, model, optimizer } = history.about;
   const segments: RecordingSegment[] = [];
@@ -69,9 +74,11 @@ export async function openRecording(
     },
   });
   for await (const chunk of chunks) {
-    for (const { header } of batchesOf(chunk, model, 0, Number.POSITIVE_INFINITY)) {
+    for (const batch of batchesOf(chunk, model, 0, Number.POSITIVE_INFINITY)) {
+      const { header } = batch;
       producers.set(header.producer, (producers.get(header.producer) ?? 0) + 1);
       examples += header.examples ?? 0;
+      onBatch?.(batch);
     }
   }
   const { firstVersion } = segments[0];

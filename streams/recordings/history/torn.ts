@@ -41,19 +41,20 @@ export interface Witnesses {
  * @throws GradwireError `E_RECORDING_CORRUPT` where something later proves that the damaged records had been acknowledged.
  */
 export async function judge(place: BadPlace, witnesses: Witnesses): Promise<TornTail> {
-  const { path, byteLength, soundUpTo, run, version, nextVersion, snapshotVersion } = witnesses;
+  const { path, byteLength, version } = witnesses;
   const { offset, message: reason } = place;
-  const valid = await findValid(path, { start: soundUpTo, end: byteLength, run, version });
-  const proof =
-    valid !== undefined
-      ? `what stands at offset ${valid}`
-      : nextVersion !== undefined && nextVersion > version
-        ? `the next segment, which begins at version ${nextVersion},`
-        : nextVersion === undefined && snapshotVersion >= version
-          ? `the snapshot of version ${snapshotVersion}`
-          : undefined;
+  const proof = await proofOf(witnesses);
   if (proof !== undefined) throw corrupt(place, { path, version }, `; ${proof} proves that it had been acknowledged`);
   return { path, offset, byteLength: byteLength - offset, version, reason };
+}
+
+/** What proves that the records at a damaged place had been acknowledged, as the subject of a sentence; undefined where nothing does. */
+export async function proofOf(witnesses: Witnesses): Promise<string | undefined> {
+  const { path, byteLength, soundUpTo, run, version, nextVersion, snapshotVersion } = witnesses;
+  const valid = await findValid(path, { start: soundUpTo, end: byteLength, run, version });
+  if (valid !== undefined) return `what stands at offset ${valid}`;
+  if (nextVersion === undefined) return snapshotVersion >= version ? `the snapshot of version ${snapshotVersion}` : undefined;
+  return nextVersion > version ? `the next segment, which begins at version ${nextVersion},` : undefined;
 }
 
 /** The error of a damaged record. */

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { GradwireError, quote } from '../../../src/errors.ts';
 import { syncFile } from '../disk.ts';
-import { chunksOf } from '../history/chunks.ts';
+import { findEnd } from '../history/end.ts';
 import { type FoldStart, startOfInitial, startOfSnapshot } from '../history/fold-from.ts';
 import { type History, historyOf, listSnapshots, readSegments, type Segment } from '../history/history.ts';
 import { snapshotName } from '../history/names.ts';
@@ -64,21 +64,6 @@ async function judgeHeads(segments: readonly Segment[], snapshots: readonly numb
   if (snapshotVersion === 0) return torn;
   const text = `${quote(directory)} has a snapshot of version ${snapshotVersion} and no recording; restore the recording`;
   throw new GradwireError('E_RECORDING_GAP', text);
-}
-
-/** Reads from the last segment that has a head on, to find the last version. */
-async function findEnd(history: History): Promise<{ lastVersion: number; torn: TornTail[] }> {
-  const last = history.segments.map(({ about }) => about !== undefined).lastIndexOf(true);
-  const segments = history.segments.slice(last);
-  let lastVersion = 0;
-  const torn: TornTail[] = [];
-  const onSegment = (_: Segment, { version }: { version: number }): void => {
-    lastVersion = version - 1;
-  };
-  const chunks = chunksOf({ ...history, segments, count: segments.length }, { onSegment, onTorn: (tail) => torn.push(tail) });
-  // nothing is decoded here: whoever folds the records does that
-  while ((await chunks.next()).done !== true);
-  return { lastVersion, torn };
 }
 
 /** The newest snapshot that is sound, else the initial weights. */

@@ -113,7 +113,15 @@ async function demandSame(path: string, frame: Uint8Array): Promise<void> {
  * @throws GradwireError `E_SNAPSHOT` for one that is damaged or of another run, `E_FILE`.
  */
 export async function readSnapshot(path: string, about: About): Promise<Snapshot> {
-  const frame = await readFile(path).catch((cause) => Promise.reject(fileError(path, cause)));
+  return snapshotIn(await readFile(path).catch((cause) => Promise.reject(fileError(path, cause))), path, about);
+}
+
+/** {@link readSnapshot} for a file whose bytes are at hand. */
+export function snapshotIn(
+  frame: Uint8Array,
+  path: string,
+  about: Pick<About, 'run' | 'name' | 'model' | 'optimizer'>,
+): Snapshot {
   let snapshot: Snapshot;
   try {
     snapshot = decodeSnapshot(frame);

@@ -4,6 +4,7 @@ import { GradwireError, quote } from '../../../src/errors.ts';
 import { type Layout, layout } from '../../../src/layout.ts';
 import type { RMSpropConfig } from '../../../src/rmsprop/options/hyperparameters.ts';
 import { hyperparametersOf } from '../../../src/rmsprop/options/options.ts';
+import { library } from './library.ts';
 
 /** The version of the recording's format that this release writes and reads. */
 const recordingFormat = '1';
@@ -51,6 +52,8 @@ export function aboutFields({ run, epoch, epochs, firstVersion, name, model, opt
     ['model', name],
     ['layout', JSON.stringify(model)],
     ['optimizer', JSON.stringify(optimizer)],
+    // the header has no CRC: this is its witness
+    ['library', library],
   ]);
 }
 

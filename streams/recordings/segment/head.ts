@@ -1,11 +1,9 @@
 // The start of a segment: what MCAP readers must know before the first record, and the run's initial weights.
-import { createRequire } from 'node:module';
 import { McapRecordBuilder } from '@mcap/core';
 import { type About, aboutFields, aboutName } from './about.ts';
 import { attachmentRecord } from './around.ts';
+import { library } from './library.ts';
 import { writeChannel, writeSchema } from './schema.ts';
-
-const { version } = createRequire(import.meta.url)('gradwire/package.json') as { version: string };
 
 /** The header's profile, by which a recording is told from other MCAP files. */
 export const profile = 'gradwire';
@@ -35,7 +33,7 @@ export interface Head {
 export function encodeHead(about: About, initial: Uint8Array | undefined, time: bigint): Head {
   const builder = new McapRecordBuilder();
   builder.writeMagic();
-  builder.writeHeader({ profile, library: `gradwire ${version}` });
+  builder.writeHeader({ profile, library });
   const start = builder.buffer;
   const attached = initial === undefined ? [] : attachmentRecord(initialName, initialMediaType, time, initial);
   builder.reset();

@@ -1,8 +1,8 @@
 // The end of a segment that is closed: what lets other MCAP tools seek in it, list it and trust it.
-import { crc32 } from 'node:zlib';
 import { McapRecordBuilder, Opcode } from '@mcap/core';
 import { aboutName, type Ending, endingFields, endingName } from './about.ts';
-import { type Head, initialMediaType, initialName, type Place } from './head.ts';
+import { crcAfter } from './crc.ts';
+import { byteLengthOf, type Head, initialMediaType, initialName, type Place } from './head.ts';
 import { channelId, writeChannel, writeSchema } from './schema.ts';
 
 /** What a segment holds, counted while it is written. */
@@ -15,48 +15,81 @@ export interface Totals {
 }
 
 /** What the summary tells about. */
-interface Summarized {
+export interface Summarized {
   readonly name: string;
-  readonly head: Head;
+  readonly head: Pick<Head, 'metadata' | 'attachment'>;
   readonly createTime: bigint;
   readonly initialBytes: number;
   readonly totals: Totals;
-  /** The chunk index records, encoded as the chunks were written. */
-  readonly chunkIndexes: Uint8Array;
-  readonly ending: Ending;
 }
 
-/** The bytes from the closing metadata record to the last magic, for a file that is `offset` bytes long so far. */
-export function encodeEnd(offset: number, summarized: Summarized): Uint8Array[] {
+/** A group of the summary section: records of one opcode. */
+type Group = readonly [opcode: Opcode, bytes: Uint8Array];
+
+/**
+ * The bytes from the closing metadata record to the last magic, for a file that is `offset` bytes long so far; `chunkIndexes`
+ * are the chunk index records, encoded as the chunks were written.
+ */
+export function encodeEnd(
+  offset: number,
+  { chunkIndexes, ending, ...summarized }: Summarized & { readonly chunkIndexes: Uint8Array; readonly ending: Ending },
+): Uint8Array[] {
   const builder = new McapRecordBuilder();
-  builder.writeMetadata({ name: endingName, metadata: endingFields(summarized.ending) });
-  const ending = { offset, byteLength: builder.length };
-  // 0 says that there is none: every chunk has a CRC of its own
+  builder.writeMetadata({ name: endingName, metadata: endingFields(ending) });
+  const place = { offset, byteLength: builder.length };
+  const closing = [builder.buffer, encodeDataEnd()];
+  const groups: Group[] = [...summaryGroups(summarized, place), [Opcode.CHUNK_INDEX, chunkIndexes]];
+  const bytes = groups.map(([, group]) => group);
+  const sizes = groups.map(([opcode, { byteLength }]) => [opcode, byteLength] as const);
+  return [...closing, ...bytes, encodeLast(offset + byteLengthOf(closing), sizes, crcOf(bytes))];
+}
+
+/** The record that ends the data; its CRC is 0, which says that there is none: every chunk has a CRC of its own. */
+export function encodeDataEnd(): Uint8Array {
+  const builder = new McapRecordBuilder();
   builder.writeDataEnd({ dataSectionCrc: 0 });
-  const dataEnd = builder.buffer;
-  const summaryStart = offset + dataEnd.byteLength;
-  const groups = summaryGroups(summarized, ending);
-  builder.reset();
+  return builder.buffer;
+}
+
+/** What follows the groups of the summary, whose CRC is `crc`: where each of them is, the footer, the magic. */
+export function encodeLast(
+  summaryStart: number,
+  groups: readonly (readonly [opcode: Opcode, byteLength: number])[],
+  crc: number,
+): Uint8Array {
+  const builder = new McapRecordBuilder();
   let position = summaryStart;
-  for (const [groupOpcode, { byteLength }] of groups) {
+  for (const [groupOpcode, byteLength] of groups) {
     if (byteLength === 0) continue;
     builder.writeSummaryOffset({ groupOpcode, groupStart: BigInt(position), groupLength: BigInt(byteLength) });
     position += byteLength;
   }
-  const summary = [...groups.map(([, group]) => group), builder.buffer];
-  return [dataEnd, ...summary, footer(summary, summaryStart, position)];
+  const positions = { summaryStart: BigInt(summaryStart), summaryOffsetStart: BigInt(position) };
+  const start = builder.length;
+  builder.writeFooter({ ...positions, summaryCrc: 0 });
+  // the CRC covers the summary and the footer's own first bytes
+  const summaryCrc = crcAfter(crc, builder.buffer.subarray(0, builder.length - 4));
+  const offsets = builder.buffer.slice(0, start);
+  builder.reset();
+  builder.writeFooter({ ...positions, summaryCrc });
+  builder.writeMagic();
+  return new Uint8Array(Buffer.concat([offsets, builder.buffer]));
 }
 
-/** The groups of the summary section, each of records with one opcode. */
-function summaryGroups(summarized: Summarized, ending: Place): [Opcode, Uint8Array][] {
-  const { name, chunkIndexes, head } = summarized;
+/** The CRC32 of parts one after the other. */
+function crcOf(parts: readonly Uint8Array[]): number {
+  return parts.reduce(crcAfter, 0);
+}
+
+/** The groups of the summary section, each of records with one opcode; those of the chunks, the last, are left to the caller. */
+export function summaryGroups(summarized: Summarized, ending: Place): Group[] {
+  const { name, head } = summarized;
   return [
     [Opcode.SCHEMA, group(writeSchema)],
     [Opcode.CHANNEL, group((builder) => writeChannel(builder, name))],
     [Opcode.STATISTICS, group((builder) => writeStatistics(builder, summarized))],
     [Opcode.METADATA_INDEX, group((builder) => writeMetadataIndexes(builder, head.metadata, ending))],
     [Opcode.ATTACHMENT_INDEX, group((builder) => writeAttachmentIndex(builder, summarized))],
-    [Opcode.CHUNK_INDEX, chunkIndexes],
   ];
 }
 
@@ -98,17 +131,4 @@ function writeAttachmentIndex(builder: McapRecordBuilder, { head, createTime, in
     name: initialName,
     mediaType: initialMediaType,
   });
-}
-
-/** Footer and magic; the CRC covers the summary and the footer's own first bytes. */
-function footer(summary: readonly Uint8Array[], summaryStart: number, summaryOffsetStart: number): Uint8Array {
-  const positions = { summaryStart: BigInt(summaryStart), summaryOffsetStart: BigInt(summaryOffsetStart) };
-  const builder = new McapRecordBuilder();
-  builder.writeFooter({ ...positions, summaryCrc: 0 });
-  const uncovered = 4;
-  const parts = [...summary, builder.buffer.subarray(0, builder.length - uncovered)];
-  builder.reset();
-  builder.writeFooter({ ...positions, summaryCrc: parts.reduce((crc, part) => crc32(part, crc), 0) });
-  builder.writeMagic();
-  return builder.buffer;
 }

@@ -4,6 +4,7 @@ import type { About } from './about.ts';
 import { AppendedFile, type AppendOptions } from './appended.ts';
 import { chunkHead, type Message, messageRecords } from './around.ts';
 import { encodeHead, type Head } from './head.ts';
+import { type IndexedChunk, messageIndexRecord, writeChunkIndex } from './indexes.ts';
 import { channelId } from './schema.ts';
 import { encodeEnd, type Totals } from './summary.ts';
 
@@ -92,9 +93,9 @@ export class SegmentWriter {
     const content = messageRecords(channelId, messages);
     const end = start + BigInt(records.length - 1);
     const offset = this.#file.bytes;
-    const index = this.#messageIndex(messages, content.offsets);
+    const index = messageIndexRecord(messages, content.offsets);
     await this.#file.append([chunkHead(content, start, end), ...content.parts, index]);
-    this.#count(records.length, { offset, start, end, size: content.byteLength, indexBytes: index.byteLength });
+    this.#count(records.length, { offset, start, end, contentBytes: content.byteLength, indexBytes: index.byteLength });
   }
 
   /** Waits until all that has been written is on disk, whatever the durability. Throws `E_DISK_FAILED`. */
@@ -127,25 +128,8 @@ export class SegmentWriter {
     }
   }
 
-  #messageIndex(messages: readonly Message[], offsets: readonly number[]): Uint8Array {
-    const builder = new McapRecordBuilder();
-    builder.writeMessageIndex({ channelId, records: messages.map(({ logTime }, i) => [logTime, BigInt(offsets[i])]) });
-    return builder.buffer;
-  }
-
-  #count(messages: number, chunk: { offset: number; start: bigint; end: bigint; size: number; indexBytes: number }): void {
-    const length = this.bytes - chunk.offset - chunk.indexBytes;
-    this.#chunkIndexes.writeChunkIndex({
-      messageStartTime: chunk.start,
-      messageEndTime: chunk.end,
-      chunkStartOffset: BigInt(chunk.offset),
-      chunkLength: BigInt(length),
-      messageIndexOffsets: new Map([[channelId, BigInt(chunk.offset + length)]]),
-      messageIndexLength: BigInt(chunk.indexBytes),
-      compression: '',
-      compressedSize: BigInt(chunk.size),
-      uncompressedSize: BigInt(chunk.size),
-    });
+  #count(messages: number, chunk: Omit<IndexedChunk, 'byteLength'>): void {
+    writeChunkIndex(this.#chunkIndexes, { ...chunk, byteLength: this.bytes - chunk.offset - chunk.indexBytes });
     if (this.#totals.messages === 0) this.#totals.startTime = chunk.start;
     this.#totals.endTime = chunk.end;
     this.#totals.messages += messages;

@@ -2,7 +2,8 @@
 import { open, stat } from 'node:fs/promises';
 import { Command } from 'commander';
 import { GradwireError, quote } from '../../../src/errors.ts';
-import { type Description, inspectRecording } from '../inspect/recording.ts';
+import { plots } from '../inspect/plots.ts';
+import { type Description, inspectRecording, type ProducerFacts } from '../inspect/recording.ts';
 import { inspectSafetensors } from '../inspect/safetensors.ts';
 import { print, table } from '../output.ts';
 
@@ -22,20 +23,31 @@ async function inspect(path: string, { json }: { json?: boolean }): Promise<void
   else show(description);
 }
 
-function show({ tensors, producers = [], ...facts }: Description): void {
-  print(facts);
-  if (producers.length > 0) {
-    const rows = producers.map(({ producer, producerEpoch, batches, examples, sequences }) => [
-      producer,
-      producerEpoch,
-      batches,
-      examples ?? '',
-      sequences.join('–'),
-    ]);
-    process.stdout.write(`\n${table(['producer', 'epoch', 'batches', 'examples', 'sequences'], rows)}`);
-  }
+function show({ tensors, producers = [], norms, losses = [], ...facts }: Description): void {
+  print(forPeople(facts));
+  if (producers.length > 0) process.stdout.write(`\n${producerTable(producers)}`);
+  if (norms !== undefined && producers.length > 0) process.stdout.write(`\n${plots({ ...norms, producers, losses })}`);
   const rows = tensors.map(({ name, dtype, shape, norm, min, max }) => [name, dtype, `[${shape.join(', ')}]`, norm, min, max]);
   if (rows.length > 0) process.stdout.write(`\n${table(['tensor', 'dtype', 'shape', 'norm', 'min', 'max'], rows)}`);
+}
+
+/** The facts with the versions in one line. */
+function forPeople({ firstVersion, lastVersion, ...facts }: Record<string, unknown>): Record<string, unknown> {
+  if (firstVersion === undefined) return facts;
+  const { what, model, run, optimizer, ...rest } = facts;
+  return { what, model, run, optimizer, versions: rest.batches === 0 ? 'none' : `${firstVersion}–${lastVersion}`, ...rest };
+}
+
+function producerTable(producers: readonly ProducerFacts[]): string {
+  const isSnapshot = producers.some(({ windowEntries }) => windowEntries !== undefined);
+  const rows = producers.map(({ producer, producerEpoch, batches, windowEntries, examples, sequences }) => [
+    producer,
+    producerEpoch,
+    windowEntries ?? batches ?? '',
+    examples ?? '',
+    sequences.join('–'),
+  ]);
+  return table(['producer', 'epoch', isSnapshot ? 'window entries' : 'batches', 'examples', 'sequences'], rows);
 }
 
 async function isRecording(path: string): Promise<boolean> {

@@ -14,7 +14,8 @@ export async function inspectSafetensors(path: string): Promise<Description> {
   const contents = await readBytes(path);
   const { metadata, tensors } = deserialize(contents, { headerBytes: 64 << 20, tensors: 1_000_000 });
   const { gradwire, kind, ...rest } = metadata;
-  const facts = Object.fromEntries(Object.entries(rest).filter(([name]) => !long.includes(name) && name !== 'what'));
+  const shown = Object.entries(rest).filter(([name]) => !long.includes(name) && name !== 'what');
+  const facts = Object.fromEntries(shown.map(([name, value]) => [name, gradwire === undefined ? value : readValue(name, value)]));
   return {
     what: gradwire === undefined ? 'safetensors' : `${kind} frame`,
     ...facts,
@@ -43,7 +44,34 @@ function producersIn({ kind, producers }: Readonly<Record<string, string>>): Des
   return list.map(([producer, producerEpoch, highest, entries]) => ({
     producer,
     producerEpoch,
-    batches: entries,
+    windowEntries: entries,
     sequences: [highest],
   }));
+}
+
+const counts = [
+  'epoch',
+  'version',
+  'examples',
+  'from',
+  'sequence',
+  'base',
+  'producerEpoch',
+  'durableUpTo',
+  'loss',
+  'time',
+  'learningRate',
+];
+const objects = ['optimizer', 'state'];
+
+/** A frame's metadata value as what it stands for: numbers as numbers, JSON as objects; what is neither stays as it is. */
+function readValue(name: string, value: string): unknown {
+  if (counts.includes(name) && value.trim() !== '' && Number.isFinite(Number(value))) return Number(value);
+  if (!objects.includes(name)) return value;
+  try {
+    return JSON.parse(value);
+  } catch {
+    // shown as it stands: `verify` says what is wrong with it
+    return value;
+  }
 }
