@@ -191,7 +191,7 @@ test('a snapshot that is ahead of the recording shows that acknowledged batches 
   const bytes = readFileSync(file);
   writeFileSync(file, bytes.subarray(0, bytes.indexOf('gradwire.end') - 100));
   await refusal('E_RECORDING_CORRUPT', openJournal(torn), /the snapshot of version 6 proves/);
-  for (const name of segments.slice(0, -1)) rmSync(join(path, name));
+  for (const name of [...segments.slice(0, -1), 'epoch.json']) rmSync(join(path, name));
   await refusal('E_RECORDING_GAP', openJournal(path, quick), /has a snapshot of version 6 and no recording/);
 });
 

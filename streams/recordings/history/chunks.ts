@@ -6,6 +6,7 @@ import { fileError } from '../disk.ts';
 import type { About } from '../segment/about.ts';
 import { BadPlace } from '../segment/bad-place.ts';
 import { type RawChunk, SegmentReader } from '../segment/reader.ts';
+import { fencedFromOf } from './fenced.ts';
 import type { History, Segment } from './history.ts';
 import { parseSegmentName } from './names.ts';
 import { judge, type TornTail, type Witnesses } from './torn.ts';
@@ -86,7 +87,7 @@ async function* segmentChunks(
   { next, onTorn }: ChunkOptions & { next: Next },
 ): AsyncGenerator<PlacedChunk, void, undefined> {
   const { path, problem } = history.segments[i];
-  const fencedFrom = fencedFromOf(history, i);
+  const fencedFrom = fencedFromOf(history.segments, i);
   let reader: SegmentReader | undefined;
   let soundUpTo = 0;
   try {
@@ -111,12 +112,6 @@ async function* segmentChunks(
   } finally {
     await reader?.close();
   }
-}
-
-/** From this version on a segment's records do not count: a later epoch begins there, so its writer could acknowledge none of them. */
-function fencedFromOf({ segments }: History, i: number): number {
-  const later = segments.slice(i + 1).filter(({ about, epoch }) => about !== undefined && epoch > segments[i].epoch);
-  return Math.min(...later.map(({ firstVersion }) => firstVersion));
 }
 
 function fencedTail(

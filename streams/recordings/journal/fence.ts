@@ -13,7 +13,8 @@ interface Claim {
   readonly segment?: string;
 }
 
-const epochName = 'epoch.json';
+/** The file's name in a trainer's directory. */
+export const epochName = 'epoch.json';
 
 /**
  * A directory's epoch, held by this process until another claims a later one.

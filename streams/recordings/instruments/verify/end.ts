@@ -1,6 +1,6 @@
 // The end of a closed segment: it must be, byte for byte, what a writer of these data would have written.
 import { McapRecordBuilder, Opcode } from '@mcap/core';
-import { endingName, readEnding } from '../../segment/about.ts';
+import { type Ending, endingName, readEnding } from '../../segment/about.ts';
 import { BadPlace } from '../../segment/bad-place.ts';
 import { crcAfter } from '../../segment/crc.ts';
 import { type IndexedChunk, writeChunkIndex } from '../../segment/indexes.ts';
@@ -29,11 +29,12 @@ export class Tally {
   }
 }
 
-/** Reads the end, from the closing metadata to the last byte of the file. Throws {@link BadPlace}, or {@link CutOff}. */
-export async function checkEnd(pieces: Pieces, head: CheckedHead, tally: Tally): Promise<void> {
+/** Reads the end, from the closing metadata to the last byte of the file, and gives what it says. Throws {@link BadPlace}, or {@link CutOff}. */
+export async function checkEnd(pieces: Pieces, head: CheckedHead, tally: Tally): Promise<Ending> {
   const { about, schema, channel, metadata, attachments } = head;
   const place = await checkMetadata(pieces, endingName);
-  const { run, epoch, lastVersion } = guard(place.offset, () => readEnding(place.fields));
+  const ending = guard(place.offset, () => readEnding(place.fields));
+  const { run, epoch, lastVersion } = ending;
   if (run !== about.run || epoch !== about.epoch || lastVersion !== about.firstVersion + tally.totals.messages - 1)
     throw new BadPlace(`the end of another segment, or of one up to version ${lastVersion}, stands here`, place.offset);
   await expectBytes(pieces, encodeDataEnd(), 'the record that ends the data');
@@ -63,6 +64,7 @@ export async function checkEnd(pieces: Pieces, head: CheckedHead, tally: Tally):
   sizes.push([Opcode.CHUNK_INDEX, tally.byteLength]);
   await expectBytes(pieces, encodeLast(summaryStart, sizes, crc), "the summary's offsets, CRC and footer");
   if (pieces.left > 0) throw new BadPlace(`${pieces.left} bytes follow the segment's end`, pieces.offset);
+  return ending;
 }
 
 const groupNames: ReadonlyMap<Opcode, string> = new Map([

@@ -47,7 +47,7 @@ export class Ending {
   }
 
   /** What there is to say of a segment that holds. */
-  findingsOf({ path, cutOff, closed, head, about }: SegmentCheck): Finding[] {
+  findingsOf({ path, cutOff, closed, continues, version, head, about }: SegmentCheck): Finding[] {
     const file = basename(path);
     const found: Finding[] = [];
     if (cutOff !== undefined)
@@ -56,6 +56,15 @@ export class Ending {
         file,
         offset: cutOff.offset,
         text: `closing it was cut short: ${cutOff.message}; its batches are whole`,
+      });
+    const last = this.#survey.whole && this.#i === this.#survey.segments.length - 1;
+    if (continues && last)
+      found.push({
+        severity: 'damage',
+        file,
+        version,
+        code: 'E_RECORDING_GAP',
+        text: `it says that another segment follows; the one that begins with version ${version} is missing`,
       });
     // nothing but this release's own words can witness them where there is no summary
     const own = new McapRecordBuilder();

@@ -4,6 +4,7 @@ import { GradwireError } from '../../../../src/errors.ts';
 import { deserialize } from '../../../../src/frames/safetensors.ts';
 import { readWeights } from '../../../../src/frames/weights.ts';
 import type { ReadProgress } from '../../history/chunks.ts';
+import { fencedFromOf } from '../../history/fenced.ts';
 import { BadPlace } from '../../segment/bad-place.ts';
 import { initialName } from '../../segment/head.ts';
 import { Ending } from './ending.ts';
@@ -64,15 +65,17 @@ export class RecordingCheck {
 
   async #segment(segment: SurveyedSegment, i: number): Promise<void> {
     const ending = new Ending(this.survey, i);
+    const fencedFrom = fencedFromOf(this.survey.segments, i);
     let check: SegmentCheck | undefined;
     try {
       check = await SegmentCheck.open(segment.path);
       await this.#begin(check);
       for await (const record of check.records()) {
-        await this.#take(record);
+        if (record.stamp.version < fencedFrom) await this.#take(record);
         this.#tell(check.bytes);
       }
-      this.#expected = check.version;
+      this.#expected = Math.min(check.version, fencedFrom);
+      if (check.version > fencedFrom) this.findings.push(fenced(segment.path, fencedFrom));
       this.closed += check.closed && check.cutOff === undefined ? 1 : 0;
       this.findings.push(...ending.findingsOf(check));
       this.unproved.push(...ending.unprovedOf(check));
@@ -82,7 +85,7 @@ export class RecordingCheck {
       this.findings.push(finding);
       this.#expected = finding.severity === 'torn' ? version : undefined;
     }
-    if (check !== undefined) this.lastVersion = check.version - 1;
+    if (check !== undefined) this.lastVersion = Math.min(check.version, fencedFrom) - 1;
     this.#payloadsUnproved += check?.payloadsUnproved ?? 0;
     this.bytes += check?.bytes ?? 0;
     this.#before += segment.bytes;
@@ -144,4 +147,9 @@ export class RecordingCheck {
     const totalBytes = segments.slice(0, count).reduce((sum, each) => sum + each.bytes, 0);
     this.#progress?.({ bytes: this.#before + bytes, totalBytes, version: this.lastVersion ?? 0 });
   }
+}
+
+function fenced(path: string, version: number): Finding {
+  const text = `from version ${version} on its trainer wrote after another had taken over; none of that was acknowledged, and it does not count`;
+  return { severity: 'note', file: basename(path), version, text };
 }

@@ -20,6 +20,8 @@ export class SegmentCheck {
   soundUpTo: number;
   /** Whether its end was reached and holds. */
   closed = false;
+  /** Whether its end says that another segment follows. */
+  continues = false;
   /** Where closing it was cut short: its batches are whole. */
   cutOff: BadPlace | undefined;
   /** Records whose payload hash could not be recomputed. */
@@ -99,7 +101,7 @@ export class SegmentCheck {
   async #end(): Promise<void> {
     const { offset } = this.#pieces;
     try {
-      await checkEnd(this.#pieces, this.head, this.#tally);
+      this.continues = (await checkEnd(this.#pieces, this.head, this.#tally)).continues;
     } catch (error) {
       // all that stands there is right: its process died, or the disk was full, while it was closed
       if (!(error instanceof CutOff) || error.offset === offset) throw error;

@@ -5,6 +5,7 @@ import { GradwireError, quote } from '../../../../src/errors.ts';
 import { fileError } from '../../disk.ts';
 import { historyOf } from '../../history/history.ts';
 import { parseSegmentName, parseSnapshotName } from '../../history/names.ts';
+import { demandSegments, epochName } from '../../journal/fence.ts';
 import type { About } from '../../segment/about.ts';
 import { BadPlace } from '../../segment/bad-place.ts';
 import { SegmentReader } from '../../segment/reader.ts';
@@ -64,7 +65,7 @@ export async function surveyOf(path: string): Promise<Survey> {
   const found: SurveyedSegment[] = [];
   for (const name of own) found.push(await surveySegment(join(directory, name)));
   const about = aboutIn(found, isDirectory ? undefined : basename(path));
-  const findings = isDirectory ? names.flatMap(strangerIn) : [];
+  const findings = isDirectory ? [...names.flatMap(strangerIn), ...(await claimIn(directory))] : [];
   const segments = found.filter((segment) => {
     const stranger = about === undefined || segment.about === undefined ? undefined : refusalOf(segment, found, about);
     // beside a named file, segments of other runs are none of its business
@@ -128,9 +129,23 @@ const strangers: readonly (readonly [pattern: RegExp, what: string])[] = [
   [/(?:)/, 'no file of a recording'],
 ];
 
+/** What stands beside a recording and is known. */
+const besides = ['trainer.pid', epochName];
+
+/** What the claim of the last trainer says is missing. */
+async function claimIn(directory: string): Promise<Finding[]> {
+  try {
+    await demandSegments(directory);
+    return [];
+  } catch (error) {
+    if (!(error instanceof GradwireError) || error.code !== 'E_RECORDING_GAP') throw error;
+    return [{ severity: 'damage', file: epochName, code: error.code, text: error.text }];
+  }
+}
+
 /** The note for a name that is no part of a recording. */
 function strangerIn(name: string): Finding[] {
-  const known = parseSegmentName(name) !== undefined || parseSnapshotName(name) !== undefined || name === 'trainer.pid';
+  const known = parseSegmentName(name) !== undefined || parseSnapshotName(name) !== undefined || besides.includes(name);
   if (known) return [];
   const [, what] = strangers.find(([pattern]) => pattern.test(name)) ?? [];
   return [{ severity: 'note', file: name, text: `${what}; it was not looked at` }];
