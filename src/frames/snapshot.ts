@@ -7,6 +7,7 @@ import type { RMSpropConfig } from '../rmsprop/options/hyperparameters.ts';
 import { type RMSpropState, slotNames } from '../rmsprop/state/state.ts';
 import { Tensors } from '../tensors.ts';
 import { count, demandKind, digestIn, frameFormat, json, text } from './metadata.ts';
+import { open } from './safetensors/open.ts';
 import { deserialize, type Safetensors, serialize, type Tensor } from './safetensors.ts';
 import type { Position } from './update.ts';
 import { denseEntries, parametersIn } from './weights.ts';
@@ -58,6 +59,11 @@ export function encodeSnapshot(snapshot: Snapshot): Uint8Array<ArrayBuffer> {
 /** The check of a snapshot covers its metadata too: a wrong count or producer would be as bad as a wrong weight. */
 function checkOf({ check, ...metadata }: Readonly<Record<string, string>>, parts: readonly Uint8Array[]): string {
   return digestOf(new TextEncoder().encode(JSON.stringify(metadata)), ...parts);
+}
+
+/** Whether a frame says that it is a snapshot; nothing else of it is looked at. Throws `E_ST_…`. */
+export function isSnapshot(frame: Uint8Array): boolean {
+  return open(frame, { headerBytes: headerLimit, tensors: tensorLimit }).metadata.get('kind') === 'snapshot';
 }
 
 /**

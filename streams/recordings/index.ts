@@ -8,5 +8,7 @@ export type { TornTail } from './history/torn.ts';
 export { type Journal, type JournalStart, openJournal, type RecoveryReport } from './journal/journal.ts';
 export type { JournalOptions } from './journal/options.ts';
 export { record } from './record/record.ts';
+export { recordTapped } from './record/record-tapped.ts';
 export type { Recordable, RecordOptions } from './record/recorder.ts';
+export type { TappedProgress, TappedRecordOptions } from './record/tapped-recorder.ts';
 export type { Durability } from './segment/writer.ts';

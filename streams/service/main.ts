@@ -4,10 +4,11 @@ import { Command, CommanderError } from 'commander';
 import { GradwireError } from '../../src/errors.ts';
 import { followCommand } from './commands/follow.ts';
 import { inspectCommand } from './commands/inspect.ts';
+import { recordCommand } from './commands/record.ts';
 import { replayCommand } from './commands/replay.ts';
 import { serveCommand } from './commands/serve.ts';
 
-const commands = [serveCommand(), followCommand(), replayCommand(), inspectCommand()];
+const commands = [serveCommand(), followCommand(), recordCommand(), replayCommand(), inspectCommand()];
 const program = new Command('gradwire')
   .description('A streaming optimizer: gradient batches in, parameter updates out, replicas equal to the bit.')
   .version('0.1.0')

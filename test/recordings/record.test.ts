@@ -113,7 +113,7 @@ test('each subscription makes a recording of its own, so a second one is refused
   const path = join(directory(), 'a.mcap');
   const recorded$ = from(given).pipe(record(path, { model }));
   await all(recorded$);
-  await refusal('E_DISK', all(recorded$), /EEXIST/);
+  await refusal('E_FILE', all(recorded$), /is there already/);
 });
 
 test('under load all that waits is one group', async () => {

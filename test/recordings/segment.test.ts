@@ -197,7 +197,7 @@ test('a failed write is E_DISK, nothing of its group passes, and what passed bef
 test('a file that is there is never written to', async () => {
   const path = join(directory(), 'a.mcap');
   appendFileSync(path, 'precious');
-  const error = await refusal('E_DISK', make(path), /EEXIST/);
+  const error = await refusal('E_FILE', make(path), /is there already/);
   assert.is((error.cause as NodeJS.ErrnoException).code, 'EEXIST');
   assert.is(readFileSync(path, 'utf8'), 'precious');
 });

@@ -82,6 +82,11 @@ export async function readSnapshot(path: string, about: About): Promise<Snapshot
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new GradwireError('E_SNAPSHOT', `${quote(path)} is no sound snapshot: ${reason}`, { cause });
   }
+  return checkSnapshot(snapshot, about, quote(path));
+}
+
+/** A snapshot that is of the run that `about` tells of; `what` names it in the error. Throws `E_SNAPSHOT`. */
+export function checkSnapshot(snapshot: Snapshot, about: About, what: string): Snapshot {
   const wrong =
     snapshot.run !== about.run
       ? `is of the run ${snapshot.run}, the recording of ${about.run}`
@@ -90,7 +95,7 @@ export async function readSnapshot(path: string, about: About): Promise<Snapshot
         : JSON.stringify(hyperparametersOf(snapshot.optimizer)) !== JSON.stringify(hyperparametersOf(about.optimizer))
           ? 'is of another optimizer than the recording'
           : undefined;
-  if (wrong !== undefined) throw new GradwireError('E_SNAPSHOT', `${quote(path)} ${wrong}`);
+  if (wrong !== undefined) throw new GradwireError('E_SNAPSHOT', `${what} ${wrong}`);
   return snapshot;
 }
 

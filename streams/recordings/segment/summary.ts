@@ -2,7 +2,7 @@
 import { crc32 } from 'node:zlib';
 import { McapRecordBuilder, Opcode } from '@mcap/core';
 import { aboutName, type Ending, endingFields, endingName } from './about.ts';
-import { type Head, initialMediaType, initialName, type Place } from './head.ts';
+import { attachmentMediaType, type Head, type Place } from './head.ts';
 import { channelId, writeChannel, writeSchema } from './schema.ts';
 
 /** What a segment holds, counted while it is written. */
@@ -19,7 +19,7 @@ interface Summarized {
   readonly name: string;
   readonly head: Head;
   readonly createTime: bigint;
-  readonly initialBytes: number;
+  readonly attachedBytes: number;
   readonly totals: Totals;
   /** The chunk index records, encoded as the chunks were written. */
   readonly chunkIndexes: Uint8Array;
@@ -87,16 +87,16 @@ function writeMetadataIndexes(builder: McapRecordBuilder, about: Place, ending: 
   }
 }
 
-function writeAttachmentIndex(builder: McapRecordBuilder, { head, createTime, initialBytes }: Summarized): void {
+function writeAttachmentIndex(builder: McapRecordBuilder, { head, createTime, attachedBytes }: Summarized): void {
   if (head.attachment === undefined) return;
   builder.writeAttachmentIndex({
     offset: BigInt(head.attachment.offset),
     length: BigInt(head.attachment.byteLength),
     logTime: createTime,
     createTime,
-    dataSize: BigInt(initialBytes),
-    name: initialName,
-    mediaType: initialMediaType,
+    dataSize: BigInt(attachedBytes),
+    name: head.attachment.name,
+    mediaType: attachmentMediaType,
   });
 }
 

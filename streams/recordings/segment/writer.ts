@@ -2,7 +2,16 @@
 import { basename, dirname } from 'node:path';
 import { McapRecordBuilder } from '@mcap/core';
 import { GradwireError, quote } from '../../../src/errors.ts';
-import { type CreateFile, createFile, diskError, syncDirectory, type WritableFile, writeFully } from '../disk.ts';
+import {
+  type CreateFile,
+  createFile,
+  diskError,
+  existsError,
+  failedWith,
+  syncDirectory,
+  type WritableFile,
+  writeFully,
+} from '../disk.ts';
 import type { About } from './about.ts';
 import { chunkHead, type Message, messageRecords } from './around.ts';
 import { byteLengthOf, encodeHead, type Head } from './head.ts';
@@ -39,7 +48,7 @@ export class SegmentWriter {
   readonly #file: WritableFile;
   readonly #about: About;
   readonly #head: Head;
-  readonly #initialBytes: number;
+  readonly #attachedBytes: number;
   readonly #createTime: bigint;
   readonly #options: SegmentOptions;
   readonly #totals: Totals = { messages: 0, chunks: 0, startTime: 0n, endTime: 0n };
@@ -48,31 +57,32 @@ export class SegmentWriter {
   #bytes = 0;
   #state: 'open' | 'failed' | 'closed' = 'open';
 
-  private constructor(path: string, file: WritableFile, about: About, initial: Uint8Array | undefined, options: SegmentOptions) {
+  private constructor(path: string, file: WritableFile, about: About, attached: Uint8Array | undefined, options: SegmentOptions) {
     this.path = path;
     this.#file = file;
     this.#about = about;
     this.#options = options;
     this.#createTime = nanoseconds(options.clock());
-    this.#initialBytes = initial?.byteLength ?? 0;
-    this.#head = encodeHead(about, initial, this.#createTime);
+    this.#attachedBytes = attached?.byteLength ?? 0;
+    this.#head = encodeHead(about, attached, this.#createTime);
   }
 
   /**
    * Makes the file, which must not exist. With durability `fsync` it is on disk under its name when this resolves.
    *
-   * @param initial the weights frame of version 0, for a segment that begins with version 1.
-   * @throws GradwireError `E_DISK`; the cause of one that exists has the code `EEXIST`.
+   * @param attached the weights frame of version 0, for a segment that begins with version 1; for another, the snapshot frame
+   *   of the version before its first, or nothing.
+   * @throws GradwireError `E_FILE` where the file is there already (its cause has the code `EEXIST`), `E_DISK`.
    */
   static async create(
     path: string,
     about: About,
-    initial: Uint8Array | undefined,
+    attached: Uint8Array | undefined,
     options: SegmentOptions,
   ): Promise<SegmentWriter> {
     const { create = createFile, durability } = options;
-    const file = await create(path).catch((cause) => Promise.reject(diskError(path, cause)));
-    const segment = new SegmentWriter(path, file, about, initial, options);
+    const file = await create(path).catch((cause) => Promise.reject(createError(path, cause)));
+    const segment = new SegmentWriter(path, file, about, attached, options);
     try {
       await segment.#write(segment.#head.parts);
       if (durability === 'fsync') await syncDirectory(dirname(path)).catch((cause) => segment.#fail(cause));
@@ -122,7 +132,7 @@ export class SegmentWriter {
         name,
         head: this.#head,
         createTime: this.#createTime,
-        initialBytes: this.#initialBytes,
+        attachedBytes: this.#attachedBytes,
         totals: this.#totals,
         chunkIndexes: this.#chunkIndexes.buffer,
         ending: { run, epoch, lastVersion: this.lastVersion },
@@ -178,6 +188,10 @@ export class SegmentWriter {
     this.#state = 'failed';
     throw diskError(this.path, cause);
   }
+}
+
+function createError(path: string, cause: unknown): GradwireError {
+  return failedWith(cause, 'EEXIST') ? existsError(path, cause) : diskError(path, cause);
 }
 
 function messageOf({ version, bytes, time }: SegmentRecord, logTime: bigint): Message {

@@ -55,6 +55,7 @@ async function describe(path: string, recording: Recording, progress: ReplayOpti
     run,
     optimizer: JSON.stringify(optimizer),
     versions: recording.batches === 0 ? 'none' : `${recording.firstVersion}–${recording.lastVersion}`,
+    start: recording.start && `snapshot of version ${recording.start.version}`,
     batches: recording.batches,
     examples: recording.examples,
     segments: segments.length,

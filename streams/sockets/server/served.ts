@@ -22,6 +22,11 @@ export interface Served {
   digest(): string;
   /** A weights frame of the published version: owned, never written again. */
   weights(): Uint8Array;
+  /**
+   * A snapshot frame of the published version, for recorders: owned, never written again. A server of a trainer without it
+   * refuses recorders; so that they get records, the batches of its publications are admitted ones.
+   */
+  snapshotFrame?(): Uint8Array;
   /** What is known of a producer, by its batches. */
   producer(name: string): { readonly producerEpoch: number; readonly sequence: number } | undefined;
   /** What else the trainer shows under `GET /models/<name>`; plain data. */
