@@ -94,6 +94,17 @@ test('a hundred recorders at one version cost one snapshot, and a batch one reco
     for (const { client } of clients) client.end();
   }));
 
+test('a recorder that comes later gets a snapshot of the version then, not that of the one before it', () =>
+  withStand({}, async (stand, port) => {
+    const { client: first } = await join(port, recorder);
+    stepBy(stand, 3);
+    const { client: second } = await join(port, recorder);
+    assert.is(decodeSnapshot(await second.nextBinary()).version, 3);
+    stand.step();
+    assert.equal([await versions(first, 5), await versions(second, 1)], [[0, 1, 2, 3, 4], [4]]);
+    for (const each of [first, second]) each.end();
+  }));
+
 test('a recorder that comes back gets exactly the records that it missed', () =>
   withStand({}, async (stand, port) => {
     const { client } = await join(port, recorder);
