@@ -8,6 +8,7 @@ import { type RMSpropState, slotNames } from '../rmsprop/state/state.ts';
 import { Tensors } from '../tensors.ts';
 import { finish, type Work } from '../work.ts';
 import { count, demandKind, digestIn, frameFormat, json, text } from './metadata.ts';
+import { open } from './safetensors/open.ts';
 import { deserialize, type Safetensors, serializeInSlices, type Tensor } from './safetensors.ts';
 import type { Position } from './update.ts';
 import { denseEntries, parametersIn } from './weights.ts';
@@ -62,6 +63,11 @@ export function* encodeSnapshotInSlices(snapshot: Snapshot): Work<Uint8Array<Arr
 /** What the check of a snapshot covers: its metadata too, for a wrong count or producer would be as bad as a wrong weight. */
 function checked({ check, ...metadata }: Readonly<Record<string, string>>, parts: readonly Uint8Array[]): Uint8Array[] {
   return [new TextEncoder().encode(JSON.stringify(metadata)), ...parts];
+}
+
+/** Whether a frame says that it is a snapshot; nothing else of it is looked at. Throws `E_ST_…`. */
+export function isSnapshot(frame: Uint8Array): boolean {
+  return open(frame, { headerBytes: headerLimit, tensors: tensorLimit }).metadata.get('kind') === 'snapshot';
 }
 
 /**

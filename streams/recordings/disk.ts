@@ -137,6 +137,12 @@ export function lostError(path: string, cause: unknown): GradwireError {
   return new GradwireError('E_DISK_FAILED', text, { cause });
 }
 
+/** What is in the way of a new file. */
+export function existsError(path: string, cause?: unknown): GradwireError {
+  const text = `${quote(path)} is there already (EEXIST); nothing was written over it; choose a new name`;
+  return new GradwireError('E_FILE', text, { cause });
+}
+
 /** What became of a read that failed. */
 export function fileError(path: string, cause: unknown): GradwireError {
   return cause instanceof GradwireError

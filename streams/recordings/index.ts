@@ -14,5 +14,7 @@ export { type Journal, type JournalStart, openJournal, type RecoveryReport } fro
 export type { JournalOptions } from './journal/options.ts';
 export type { Retention } from './journal/retention.ts';
 export { record } from './record/record.ts';
+export { recordTapped } from './record/record-tapped.ts';
 export type { Recordable, RecordOptions } from './record/recorder.ts';
+export type { TappedProgress, TappedRecordOptions } from './record/tapped-recorder.ts';
 export type { Durability } from './segment/appended.ts';

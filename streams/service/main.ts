@@ -5,6 +5,7 @@ import { type ErrorCode, GradwireError } from '../../src/errors.ts';
 import { exportCommand } from './commands/export.ts';
 import { followCommand } from './commands/follow.ts';
 import { inspectCommand } from './commands/inspect.ts';
+import { recordCommand } from './commands/record.ts';
 import { replayCommand } from './commands/replay.ts';
 import { restoreCommand } from './commands/restore.ts';
 import { serveCommand } from './commands/serve.ts';
@@ -13,6 +14,7 @@ import { verifyCommand } from './commands/verify.ts';
 const commands = [
   serveCommand(),
   followCommand(),
+  recordCommand(),
   replayCommand(),
   inspectCommand(),
   verifyCommand(),

@@ -69,6 +69,32 @@ export function readingProgress(what: string): { update(reading: Reading): void;
   };
 }
 
+/** How far something has come of which nobody knows the end: on a terminal's standard error; nothing elsewhere. */
+export function countingProgress(what: string): {
+  update(count: { version: number; bytes: number }): void;
+  /** Takes the line away until the next update, so that another can be printed. */
+  clear(): void;
+  stop(): void;
+} {
+  if (!process.stderr.isTTY) return { update: () => undefined, clear: () => undefined, stop: () => undefined };
+  const shownEveryMs = 200;
+  let shown = { version: 0, atMs: Number.NEGATIVE_INFINITY };
+  const clear = (): void => void process.stderr.write('\r\x1b[K');
+  return {
+    update: ({ version, bytes: count }) => {
+      const atMs = performance.now();
+      if (atMs - shown.atMs < shownEveryMs) return;
+      const rate = Math.round(((version - shown.version) * 1000) / (atMs - shown.atMs));
+      const speed = Number.isFinite(shown.atMs) ? `  ${rate} batches/s` : '';
+      clear();
+      process.stderr.write(`${what}  version ${version}  ${bytes(count)}${speed}`);
+      shown = { version, atMs };
+    },
+    clear,
+    stop: clear,
+  };
+}
+
 /** Writes a file whole or not at all: beside it first, then renamed. */
 export async function writeWhole(path: string, contents: Uint8Array): Promise<void> {
   const beside = `${path}.${process.pid}.tmp`;

@@ -8,6 +8,8 @@ export type { Pushed } from './client/outbox.ts';
 export type { WorkerBatch } from './client/pushes.ts';
 export { RemoteReplica, RemoteWorker, type WaitOptions } from './client/remote-replica.ts';
 export type { ClientSocket, SocketClass } from './client/socket-class.ts';
+export { tap } from './client/tap.ts';
+export type { TapOptions } from './client/tap-options.ts';
 export { type CloseCode, closeCodes } from './protocol/close-codes.ts';
 export type { Epochs } from './protocol/resume.ts';
 export type { Mode, Role } from './protocol/words.ts';

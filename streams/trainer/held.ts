@@ -1,6 +1,7 @@
 // What a trainer holds and shows: how far it has folded and published, for its server, its admission and its snapshots.
 import { bytesOf, digestOf } from '../../src/digest.ts';
 import type { GradwireError } from '../../src/errors.ts';
+import { encodeSnapshot } from '../../src/frames/snapshot.ts';
 import { encodeWeights } from '../../src/frames/weights.ts';
 import type { Gradients } from '../../src/gradients/check.ts';
 import type { Layout } from '../../src/layout.ts';
@@ -9,7 +10,7 @@ import { Published } from '../../src/published.ts';
 import type { RMSprop } from '../../src/rmsprop/rmsprop.ts';
 import type { AdmitOptions } from '../operators/admit.ts';
 import type { Admitted, Publication, Step } from '../operators/flow.ts';
-import type { SnapshotContext } from '../operators/snapshot.ts';
+import { type SnapshotContext, snapshotOf } from '../operators/snapshot.ts';
 import type { Served } from '../sockets/index.ts';
 import type { History } from './history.ts';
 
@@ -100,6 +101,11 @@ export class Held<Name extends string = string> implements Served {
   weights(): Uint8Array {
     const { model, run, epoch } = this;
     return encodeWeights({ model, run, epoch, version: this.#version }, this.published.weights);
+  }
+
+  /** A snapshot frame of the newest version: everything to go on from it. */
+  snapshotFrame(): Uint8Array {
+    return encodeSnapshot(snapshotOf(this, this.context()));
   }
 
   producer(name: string): { readonly producerEpoch: number; readonly sequence: number } | undefined {

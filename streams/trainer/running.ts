@@ -1,12 +1,10 @@
 // A trainer while it runs: what its owner sees of it, and how it ends.
 import type { Observable, Subject } from 'rxjs';
 import { GradwireError } from '../../src/errors.ts';
-import { encodeSnapshot } from '../../src/frames/snapshot.ts';
 import type { Batch, GradientRecord } from '../../src/gradients/batch.ts';
 import type { Layout } from '../../src/layout.ts';
 import type { Tensors } from '../../src/tensors.ts';
 import type { Admitted, Publication } from '../operators/flow.ts';
-import { snapshotOf } from '../operators/snapshot.ts';
 import type { RecoveryReport } from '../recordings/index.ts';
 import type { Held, TrainerStatus } from './held.ts';
 import type { Pushed, Pusher } from './pusher.ts';
@@ -125,7 +123,7 @@ export class Trainer<Name extends string = string> {
     const { history } = held;
     pusher.end(new GradwireError('E_CLOSED', 'the trainer was closed; what was not answered may not have been applied'));
     try {
-      await history.snapshots?.write(encodeSnapshot(snapshotOf(held, held.context())), held.version());
+      await history.snapshots?.write(held.snapshotFrame(), held.version());
     } finally {
       await Promise.all([history.close(), server.close()]);
     }

@@ -82,6 +82,7 @@ test('GET /models/<m> says what the model is and where it stands', () =>
       extra: 'of the trainer',
       replicas: 0,
       workers: 0,
+      recorders: 0,
       connections: [],
     });
   }));

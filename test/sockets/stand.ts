@@ -2,8 +2,9 @@
 import { Subject } from 'rxjs';
 import { bytesOf, digestOf } from '../../src/digest.ts';
 import { GradwireError } from '../../src/errors.ts';
-import { decodeGradients } from '../../src/frames/gradients.ts';
+import { decodeGradients, encodeGradients } from '../../src/frames/gradients.ts';
 import { deserialize } from '../../src/frames/safetensors.ts';
+import { encodeSnapshot } from '../../src/frames/snapshot.ts';
 import { encodeUpdate } from '../../src/frames/update.ts';
 import { encodeWeights } from '../../src/frames/weights.ts';
 import { checkGradients, type GradientRecord, type Gradients } from '../../src/index.ts';
@@ -12,6 +13,7 @@ import { Producers } from '../../src/producers.ts';
 import { Published } from '../../src/published.ts';
 import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
 import type { Arrival, Publication } from '../../streams/operators/flow.ts';
+import { snapshotOf } from '../../streams/operators/snapshot.ts';
 import { type Epochs, type Served, type ServeOptions, type Server, serve } from '../../streams/sockets/index.ts';
 
 /** The model of most tests. */
@@ -42,6 +44,9 @@ export class Stand implements Served {
   readonly arrived: Arrival[] = [];
   readonly published$ = new Subject<Publication>();
   weightsMade = 0;
+  snapshotsMade = 0;
+  /** Batches of which somebody asked for the frame, as only a record does. */
+  recordsMade = 0;
   digestsMade = 0;
   lazy: boolean;
   server!: Server;
@@ -102,6 +107,12 @@ export class Stand implements Served {
     return encodeWeights({ model: this.model, run: this.run, epoch: this.epoch, version: this.#version }, this.published.weights);
   }
 
+  snapshotFrame(): Uint8Array {
+    this.snapshotsMade += 1;
+    const { model, run, epoch, producers } = this;
+    return encodeSnapshot(snapshotOf(this, { model, run, epoch, producers, examples: 0 }));
+  }
+
   producer(name: string): { producerEpoch: number; sequence: number } | undefined {
     return this.producers.position(name);
   }
@@ -156,8 +167,31 @@ export class Stand implements Served {
     const frame = encodeUpdate({ model, run, epoch, from, version, encoding: 'f32', learningRate, digest, folded: [] }, forms);
     this.#version = version;
     this.digests[version] = digestOf(bytesOf(this.published.weights.flat));
-    this.published$.next({ from, version, learningRate, frame, weights: this.published.weights, batch: undefined });
+    this.published$.next({
+      from,
+      version,
+      learningRate,
+      frame,
+      weights: this.published.weights,
+      batch: this.#batchOf(version, gradients),
+    });
     return version;
+  }
+
+  /** The batch as an admitted one shows itself to the server; its frame is encoded when it is asked for. */
+  #batchOf(version: number, gradients: Gradients): { readonly frame: Uint8Array; readonly payload: string } {
+    const identity = { producer: 'stand', producerEpoch: this.epoch, sequence: version, base: version - 1 };
+    const encode = (): Uint8Array => encodeGradients(this.layout, identity, { gradients: gradients.toRecord() });
+    const count = (): void => void (this.recordsMade += 1);
+    return {
+      get frame() {
+        count();
+        return encode();
+      },
+      get payload() {
+        return digestOf(encode());
+      },
+    };
   }
 
   /** Dense gradients for every tensor, other ones at each version. */

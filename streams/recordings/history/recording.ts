@@ -1,11 +1,12 @@
 // openRecording: what a recording is and holds, found by reading all of it.
+import type { Snapshot } from '../../../src/frames/snapshot.ts';
 import type { Layout } from '../../../src/layout.ts';
 import type { RMSpropConfig } from '../../../src/rmsprop/options/hyperparameters.ts';
 import { Tensors } from '../../../src/tensors.ts';
 import type { Epochs } from '../segment/about.ts';
 import { batchesOf, type RecordedBatch } from './batches.ts';
 import { chunksOf, type ReadProgress } from './chunks.ts';
-import { readInitial } from './fold-from.ts';
+import { hasStart, readInitial, readStart } from './fold-from.ts';
 import { readHistory } from './history.ts';
 import type { TornTail } from './torn.ts';
 
@@ -32,6 +33,8 @@ export interface Recording {
   readonly epochs: Epochs;
   /** The weights of version 0; undefined for a recording that begins later. */
   readonly initial: Tensors | undefined;
+  /** The trainer's state before the first batch, where the recording begins later and brings it; it can be folded alone then. */
+  readonly start: Snapshot | undefined;
   readonly segments: readonly RecordingSegment[];
   readonly firstVersion: number;
   /** One below `firstVersion` where there is no batch. */
@@ -90,6 +93,7 @@ export async function openRecording(path: string, { progress, onBatch }: OpenOpt
     optimizer,
     epochs: history.about.epochs,
     initial: firstVersion === 1 ? new Tensors(model, await readInitial(history)) : undefined,
+    start: firstVersion !== 1 && (await hasStart(history)) ? await readStart(history) : undefined,
     segments,
     firstVersion,
     lastVersion,

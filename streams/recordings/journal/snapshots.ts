@@ -129,6 +129,15 @@ export function snapshotIn(
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new GradwireError('E_SNAPSHOT', `${quote(path)} is no sound snapshot: ${reason}`, { cause });
   }
+  return checkSnapshot(snapshot, about, quote(path));
+}
+
+/** A snapshot that is of the run that `about` tells of; `what` names it in the error. Throws `E_SNAPSHOT`. */
+export function checkSnapshot(
+  snapshot: Snapshot,
+  about: Pick<About, 'run' | 'name' | 'model' | 'optimizer'>,
+  what: string,
+): Snapshot {
   const wrong =
     snapshot.run !== about.run
       ? `is of the run ${snapshot.run}, the recording of ${about.run}`
@@ -137,6 +146,6 @@ export function snapshotIn(
         : JSON.stringify(hyperparametersOf(snapshot.optimizer)) !== JSON.stringify(hyperparametersOf(about.optimizer))
           ? 'is of another optimizer than the recording'
           : undefined;
-  if (wrong !== undefined) throw new GradwireError('E_SNAPSHOT', `${quote(path)} ${wrong}`);
+  if (wrong !== undefined) throw new GradwireError('E_SNAPSHOT', `${what} ${wrong}`);
   return snapshot;
 }

@@ -29,7 +29,7 @@ const names = ['model', 'name', 'optimizer', 'durability', 'clock', 'create'];
  * The file is closed, with a summary, when the source ends or fails; when the stream is unsubscribed, what had not passed
  * may be missing from it. A run that ends without a value makes a recording without one; one that fails before makes none.
  *
- * Errors: `E_DISK` (also where the file exists), and the codes of a batch that does not fit. Bad options throw `E_CONFIG` here.
+ * Errors: `E_FILE` where the file is there already, `E_DISK`, and the codes of a batch that does not fit. Bad options throw `E_CONFIG` here.
  */
 export function record<Name extends string, Value extends Recordable<Name>>(
   path: string,

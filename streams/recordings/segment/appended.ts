@@ -5,6 +5,7 @@ import {
   type CreateFile,
   createFile,
   diskError,
+  existsError,
   failedWith,
   lostError,
   removeFile,
@@ -151,6 +152,5 @@ export class AppendedFile {
 }
 
 function createError(path: string, cause: unknown): GradwireError {
-  if (!failedWith(cause, 'EEXIST')) return diskError(path, cause);
-  return new GradwireError('E_FILE', `${quote(path)} is there already; nothing was overwritten`, { cause });
+  return failedWith(cause, 'EEXIST') ? existsError(path, cause) : diskError(path, cause);
 }

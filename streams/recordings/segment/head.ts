@@ -1,4 +1,4 @@
-// The start of a segment: what MCAP readers must know before the first record, and the run's initial weights.
+// The start of a segment: what MCAP readers must know before the first record, and the state that the records are folded into.
 import { McapRecordBuilder } from '@mcap/core';
 import { type About, aboutFields, aboutName } from './about.ts';
 import { attachmentRecord } from './around.ts';
@@ -8,9 +8,16 @@ import { writeChannel, writeSchema } from './schema.ts';
 /** The header's profile, by which a recording is told from other MCAP files. */
 export const profile = 'gradwire';
 
-/** The name and media type of the attachment with the weights of version 0. */
-export const initialName = 'initial.safetensors';
-export const initialMediaType = 'application/x-safetensors';
+/** The media type of the attachments. */
+export const attachmentMediaType = 'application/x-safetensors';
+
+/**
+ * The name of a segment's attachment: the weights of version 0 where it begins with version 1, where it has to be; otherwise
+ * a snapshot of the version before its first, which may be left out.
+ */
+export function attachmentName(firstVersion: number): string {
+  return firstVersion === 1 ? 'initial.safetensors' : 'start.safetensors';
+}
 
 /** Where a record lies in its file. */
 export interface Place {
@@ -23,32 +30,33 @@ export interface Head {
   readonly parts: readonly Uint8Array[];
   readonly byteLength: number;
   readonly metadata: Place;
-  readonly attachment: Place | undefined;
+  readonly attachment: (Place & { readonly name: string }) | undefined;
 }
 
 /**
- * The head of a segment; `initial`, a weights frame of version 0, is borrowed. The metadata come last: they are checked to
+ * The head of a segment; `attached`, the frame of its attachment, is borrowed. The metadata come last: they are checked to
  * their last byte, so that no damaged length before them can hide a record that follows.
  */
-export function encodeHead(about: About, initial: Uint8Array | undefined, time: bigint): Head {
+export function encodeHead(about: About, attached: Uint8Array | undefined, time: bigint): Head {
   const builder = new McapRecordBuilder();
   builder.writeMagic();
   builder.writeHeader({ profile, library });
   const start = builder.buffer;
-  const attached = initial === undefined ? [] : attachmentRecord(initialName, initialMediaType, time, initial);
+  const name = attachmentName(about.firstVersion);
+  const attachment = attached === undefined ? [] : attachmentRecord(name, attachmentMediaType, time, attached);
   builder.reset();
   writeSchema(builder);
   writeChannel(builder, about.name);
   const channelEnd = builder.length;
   builder.writeMetadata({ name: aboutName, metadata: aboutFields(about) });
-  const parts = [start, ...attached, builder.buffer];
+  const parts = [start, ...attachment, builder.buffer];
   const byteLength = byteLengthOf(parts);
   const metadataBytes = builder.length - channelEnd;
   return {
     parts,
     byteLength,
     metadata: { offset: byteLength - metadataBytes, byteLength: metadataBytes },
-    attachment: initial === undefined ? undefined : { offset: start.byteLength, byteLength: byteLengthOf(attached) },
+    attachment: attached && { name, offset: start.byteLength, byteLength: byteLengthOf(attachment) },
   };
 }
 

@@ -4,7 +4,7 @@ import { quote } from '../../../src/errors.ts';
 import { type About, aboutName, endingName, readAbout, readEnding } from './about.ts';
 import { chunkHeadBytes } from './around.ts';
 import { BadPlace } from './bad-place.ts';
-import { type Place, profile } from './head.ts';
+import { attachmentName, type Place, profile } from './head.ts';
 import { chunkHeadOf, messageIndexBytes, messagesIn, parseAttachment, parseRecord } from './parse.ts';
 import { Pieces } from './pieces.ts';
 import { guard, metadataFields, readMagic, recordHead, skip } from './records.ts';
@@ -24,7 +24,7 @@ export interface RawChunk {
 export class SegmentReader {
   readonly #pieces: Pieces;
   readonly about: About;
-  /** Where the initial weights stand; a segment that begins with version 1 has them. */
+  /** Where the initial weights stand, which a segment that begins with version 1 has; in another the snapshot that it may begin with. */
   readonly attachment: Place | undefined;
   #version: number;
   // of the message index that follows the chunk read last
@@ -56,8 +56,8 @@ export class SegmentReader {
       const { offset } = pieces;
       const fields = await metadataFields(pieces, aboutName);
       const about = guard(offset, () => readAbout(fields));
-      const complete = (attachment !== undefined) === (about.firstVersion === 1);
-      if (!complete) throw new BadPlace(`version ${about.firstVersion} with the wrong attachments`, offset);
+      if (attachment === undefined && about.firstVersion === 1)
+        throw new BadPlace('a segment that begins with version 1 lacks the initial weights', offset);
       return new SegmentReader(pieces, about, attachment);
     } catch (error) {
       await pieces.close();
@@ -106,15 +106,18 @@ export class SegmentReader {
     return { offset, end: pieces.offset, firstVersion, records: messages.map(({ data }) => data) };
   }
 
-  /** The initial weights' frame, a copy. Throws {@link BadPlace}. */
-  async initial(): Promise<Uint8Array | undefined> {
+  /** The frame of the attachment, a copy: of the initial weights, or a snapshot. Throws {@link BadPlace}. */
+  async attached(): Promise<Uint8Array | undefined> {
     const { attachment } = this;
     if (attachment === undefined) return undefined;
     const pieces = this.#pieces;
     const { offset } = pieces;
     pieces.seek(attachment.offset);
     await pieces.need(attachment.byteLength);
-    const frame = guard(attachment.offset, () => parseAttachment(pieces.take(attachment.byteLength)).data.slice());
+    const { name, data } = guard(attachment.offset, () => parseAttachment(pieces.take(attachment.byteLength)));
+    const expected = attachmentName(this.about.firstVersion);
+    if (name !== expected) throw new BadPlace(`the attachment ${quote(name)} instead of ${quote(expected)}`, attachment.offset);
+    const frame = data.slice();
     pieces.seek(offset);
     return frame;
   }

@@ -2,7 +2,7 @@
 import { McapRecordBuilder, Opcode } from '@mcap/core';
 import { aboutName, type Ending, endingFields, endingName } from './about.ts';
 import { crcAfter } from './crc.ts';
-import { byteLengthOf, type Head, initialMediaType, initialName, type Place } from './head.ts';
+import { attachmentMediaType, byteLengthOf, type Head, type Place } from './head.ts';
 import { channelId, writeChannel, writeSchema } from './schema.ts';
 
 /** What a segment holds, counted while it is written. */
@@ -19,7 +19,7 @@ export interface Summarized {
   readonly name: string;
   readonly head: Pick<Head, 'metadata' | 'attachment'>;
   readonly createTime: bigint;
-  readonly initialBytes: number;
+  readonly attachedBytes: number;
   readonly totals: Totals;
 }
 
@@ -120,15 +120,15 @@ function writeMetadataIndexes(builder: McapRecordBuilder, about: Place, ending: 
   }
 }
 
-function writeAttachmentIndex(builder: McapRecordBuilder, { head, createTime, initialBytes }: Summarized): void {
+function writeAttachmentIndex(builder: McapRecordBuilder, { head, createTime, attachedBytes }: Summarized): void {
   if (head.attachment === undefined) return;
   builder.writeAttachmentIndex({
     offset: BigInt(head.attachment.offset),
     length: BigInt(head.attachment.byteLength),
     logTime: createTime,
     createTime,
-    dataSize: BigInt(initialBytes),
-    name: initialName,
-    mediaType: initialMediaType,
+    dataSize: BigInt(attachedBytes),
+    name: head.attachment.name,
+    mediaType: attachmentMediaType,
   });
 }

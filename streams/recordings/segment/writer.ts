@@ -27,7 +27,7 @@ export interface SegmentOptions extends AppendOptions {
 interface Beginning {
   readonly about: About;
   readonly head: Head;
-  readonly initialBytes: number;
+  readonly attachedBytes: number;
   readonly createTime: bigint;
 }
 
@@ -49,19 +49,20 @@ export class SegmentWriter {
   /**
    * Makes the file, which must not exist. With durability `fsync` it is on disk under its name when this resolves.
    *
-   * @param initial the weights frame of version 0, for a segment that begins with version 1.
+   * @param attached the weights frame of version 0, for a segment that begins with version 1; for another, the snapshot frame
+   *   of the version before its first, or nothing.
    * @throws GradwireError `E_FILE` where it exists, `E_DISK`, `E_DISK_FAILED`; no file is left then.
    */
   static async create(
     path: string,
     about: About,
-    initial: Uint8Array | undefined,
+    attached: Uint8Array | undefined,
     options: SegmentOptions,
   ): Promise<SegmentWriter> {
     const createTime = nanoseconds(options.clock());
-    const head = encodeHead(about, initial, createTime);
+    const head = encodeHead(about, attached, createTime);
     const file = await AppendedFile.create(path, head.parts, options);
-    return new SegmentWriter(file, { about, head, initialBytes: initial?.byteLength ?? 0, createTime }, options.clock);
+    return new SegmentWriter(file, { about, head, attachedBytes: attached?.byteLength ?? 0, createTime }, options.clock);
   }
 
   get path(): string {

@@ -76,6 +76,7 @@ function describe(recording: Recording, { tensors, producers, norms }: Gathered)
     optimizer,
     firstVersion,
     lastVersion,
+    start: recording.start && `snapshot of version ${recording.start.version}`,
     batches: recording.batches,
     examples: recording.examples,
     segments: segments.length,

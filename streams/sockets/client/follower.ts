@@ -8,7 +8,7 @@ import type { Heartbeat, Welcome } from '../protocol/words.ts';
 import type { ConnectOptions } from './connect-options.ts';
 import { Deferred } from './deferred.ts';
 import { type AppliedFrame, Holding } from './holding.ts';
-import { Link, type LinkListener } from './link.ts';
+import { Link, type LinkListener, messageTooBig } from './link.ts';
 import type { Pushes } from './pushes.ts';
 import { Waiters } from './waiters.ts';
 
@@ -29,9 +29,6 @@ export interface FollowerCounts {
   /** Frames and messages that did not fit, after each of which the replica came back by itself. */
   troubles: number;
 }
-
-// the code with which a WebSocket server refuses the size of a message
-const messageTooBig = 1009;
 
 /** Everything behind a remote replica. */
 export class Follower<Name extends string> implements LinkListener {

@@ -37,6 +37,9 @@ const goingAway = 1000;
 // no close event: the connection broke
 const brokenOff = 1006;
 
+/** The code with which either side of a WebSocket refuses the size of a message. */
+export const messageTooBig = 1009;
+
 /** One connection after the other to the same address. */
 export class Link {
   readonly #url: string;
@@ -48,6 +51,8 @@ export class Link {
   #watching: ReturnType<typeof setInterval> | undefined;
   #heardMs = 0;
   #lastError = '';
+  #welcomed = false;
+  #held = false;
   #closed = false;
 
   constructor(url: string, options: LinkOptions, listener: LinkListener) {
@@ -63,6 +68,7 @@ export class Link {
     const socket = openSocket(WebSocket, this.#url, subprotocol);
     this.#socket = socket;
     this.#lastError = '';
+    this.#welcomed = false;
     this.#heardMs = performance.now();
     this.#timer = setTimeout(() => this.#cut(`no welcome within ${connectTimeoutMs} ms`), connectTimeoutMs);
     this.#watching = setInterval(() => this.#watch(), silenceMs / 4);
@@ -80,6 +86,18 @@ export class Link {
   /** The welcome has come. */
   welcomed(): void {
     clearTimeout(this.#timer);
+    this.#welcomed = true;
+    if (this.#held) this.#socket?.pause?.();
+  }
+
+  /** Stops reading, where the WebSocket class can, or goes on; the welcome is read all the same. */
+  hold(on: boolean): void {
+    if (on === this.#held) return;
+    this.#held = on;
+    this.#heardMs = performance.now();
+    if (!this.#welcomed) return;
+    if (on) this.#socket?.pause?.();
+    else this.#socket?.resume?.();
   }
 
   /** The connection does what it is for, so the next failure counts as the first. */
@@ -120,7 +138,7 @@ export class Link {
 
   #watch(): void {
     const { silenceMs } = this.#options;
-    if (performance.now() - this.#heardMs >= silenceMs) this.#cut(`nothing heard for ${silenceMs} ms`);
+    if (!this.#held && performance.now() - this.#heardMs >= silenceMs) this.#cut(`nothing heard for ${silenceMs} ms`);
   }
 
   // the other side may be gone without a word, so no answer to a close is waited for

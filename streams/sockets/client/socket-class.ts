@@ -1,6 +1,6 @@
 // The WebSocket class as the client uses it: what browsers, Node and the package ws have in common.
 
-/** A WebSocket. `terminate` is ws' own: it cuts without a closing handshake. */
+/** A WebSocket. `terminate`, `pause` and `resume` are ws' own: it cuts without a closing handshake, and it stops reading. */
 export interface ClientSocket {
   binaryType: string;
   onopen: ((event: never) => void) | null;
@@ -10,6 +10,8 @@ export interface ClientSocket {
   send(data: string | Uint8Array<ArrayBuffer>): void;
   close(code?: number, reason?: string): void;
   terminate?(): void;
+  pause?(): void;
+  resume?(): void;
 }
 
 /** The class: ws' takes options, others ignore them. */

@@ -15,7 +15,7 @@ export function readHello(text: string): Hello {
   if (token !== undefined && typeof token !== 'string') throw new GradwireError('E_PROTOCOL', 'the "token" must be a string');
   const resume = nestedIn(fields, 'resume');
   return {
-    role: demand(choiceIn(fields, 'role', ['replica', 'worker']), 'role'),
+    role: demand(choiceIn(fields, 'role', ['replica', 'worker', 'recorder']), 'role'),
     mode: choiceIn(fields, 'mode', ['every', 'latest']) ?? 'every',
     producer: textIn(fields, 'producer'),
     producerEpoch: countIn(fields, 'producerEpoch'),

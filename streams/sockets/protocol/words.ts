@@ -7,8 +7,8 @@ export const subprotocol = 'gradwire.v1';
 /** The longest hello, in bytes. */
 export const helloBytes = 4096;
 
-/** A replica follows; a worker follows and pushes batches. */
-export type Role = 'replica' | 'worker';
+/** A replica follows; a worker follows and pushes batches; a recorder gets the batches themselves. */
+export type Role = 'replica' | 'worker' | 'recorder';
 
 /** `every`: each version; `latest`: a replica that lags is skipped to the newest state. */
 export type Mode = 'every' | 'latest';
@@ -50,7 +50,7 @@ export interface Welcome {
   readonly layout: Shapes;
   readonly encoding: 'f32';
   readonly credit: Credit;
-  /** Whether exactly the updates after the client's version follow; otherwise a weights frame and what follows it. */
+  /** Whether exactly what comes after the client's version follows; otherwise a weights or snapshot frame, and what follows it. */
   readonly resumed: boolean;
   /** Null unless the client wanted to resume and could not. */
   readonly reason: ResetReason | null;

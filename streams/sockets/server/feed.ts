@@ -3,16 +3,16 @@
 import type { Mode } from '../protocol/words.ts';
 import type { Backlog } from './backlog.ts';
 
-/** A weights frame and the version it holds. */
+/** A frame with everything, and the version it holds: of weights, or for a recorder a snapshot. */
 export interface WeightsAt {
   readonly version: number;
   readonly frame: Uint8Array;
 }
 
-/** Where frames come from: the same for all feeds of a server. */
+/** Where frames come from: one source for all replicas and workers of a server, one for all recorders. */
 export interface FeedSource {
   readonly backlog: Backlog;
-  /** All weights at the newest version. */
+  /** Everything at the newest version. */
   weights(): WeightsAt;
   /** Monotonic milliseconds. */
   nowMs(): number;

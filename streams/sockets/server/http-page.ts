@@ -11,7 +11,7 @@ export function page(base: string, model: string): string {
   GET  /healthz                             whether the process answers
   GET  /readyz                              whether it takes batches
 
-  WebSocket ${base.replace('http', 'ws')}${path}  (subprotocol gradwire.v1): live updates out, gradients in
+  WebSocket ${base.replace('http', 'ws')}${path}  (subprotocol gradwire.v1): live updates or batches out, gradients in
 
   curl -O ${base}${path}/weights.safetensors
   npx gradwire follow ${base}${path}

@@ -2,6 +2,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { GradwireError, quote } from '../../../src/errors.ts';
+import type { Role } from '../protocol/words.ts';
 import { refuseRequest } from './gate.ts';
 import { type GradientsContext, postGradients } from './http-gradients.ts';
 import { page } from './http-page.ts';
@@ -111,8 +112,9 @@ function showReadiness(exchange: Exchange, { intake, served }: HttpContext): voi
 function showStatus(exchange: Exchange, { served, cache, peers }: HttpContext): void {
   const { model, run, epoch, layout, learningRate } = served;
   const base = { model, run, epoch, version: served.version(), digest: cache.digest(), layout: layout.toJSON(), learningRate };
-  const replicas = peers.filter(({ role }) => role === 'replica').length;
-  replyJson(exchange, 200, { ...base, ...served.status(), replicas, workers: peers.length - replicas, connections: peers });
+  const count = (wanted: Role): number => peers.filter(({ role }) => role === wanted).length;
+  const counts = { replicas: count('replica'), workers: count('worker'), recorders: count('recorder') };
+  replyJson(exchange, 200, { ...base, ...served.status(), ...counts, connections: peers });
 }
 
 function sendWeights(exchange: Exchange, { served, cache }: HttpContext): void {

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import type { Publication } from '../../operators/flow.ts';
 import { closeCodes } from '../protocol/close-codes.ts';
+import type { Hello } from '../protocol/words.ts';
 import { Backlog } from './backlog.ts';
 import type { WeightsAt } from './feed.ts';
 import { greet } from './greet.ts';
@@ -11,6 +12,7 @@ import { Intake } from './intake.ts';
 import { EpochsGiven } from './join.ts';
 import { Peer, type PeerHost } from './peer.ts';
 import type { PeerInfo } from './peer-info.ts';
+import { Records } from './records.ts';
 import type { ServeLimits } from './serve-options.ts';
 import { type Served, ServedCache } from './served.ts';
 
@@ -19,6 +21,7 @@ export class Hub implements PeerHost {
   readonly served: Served;
   readonly limits: ServeLimits;
   readonly backlog: Backlog;
+  readonly records: Records;
   readonly cache: ServedCache;
   readonly epochsGiven: EpochsGiven = new EpochsGiven();
   readonly intake: Intake;
@@ -34,6 +37,7 @@ export class Hub implements PeerHost {
     this.served = served;
     this.limits = limits;
     this.backlog = new Backlog(served.version(), { frames: limits.backlogFrames, bytes: limits.backlogBytes });
+    this.records = new Records(served, limits, () => this.nowMs());
     this.cache = new ServedCache(served);
     this.intake = new Intake({
       acceptBytes: limits.acceptBytes,
@@ -73,17 +77,18 @@ export class Hub implements PeerHost {
     // without a listener a bad frame would end the process; the socket closes itself
     socket.on('error', () => undefined);
     greet(socket, raw, this.limits.helloMs, (hello) => {
-      const peer = new Peer(socket, raw, hello, this);
-      this.#peers.add(peer);
-      socket.on('close', () => this.#peers.delete(peer));
+      if (hello.role !== 'recorder' || this.served.snapshotFrame !== undefined) this.#admit(socket, raw, hello);
+      else socket.close(closeCodes.forbidden, 'E_FORBIDDEN: this trainer gives no records');
     });
   }
 
-  /** Queues an update for everybody. What is published in one turn of the event loop leaves in one write for each socket. */
-  publish({ from, version, frame }: Publication): void {
+  /** Queues an update for everybody, and its batch for recorders. What is published in one turn of the event loop leaves in one write for each socket. */
+  publish(publication: Publication): void {
+    const { from, version, frame } = publication;
+    const recordBytes = this.records.push(publication);
     this.backlog.push({ from, version, frame: Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength) });
     this.#unsentFrames += 1;
-    this.#unsentBytes += frame.byteLength;
+    this.#unsentBytes += Math.max(frame.byteLength, recordBytes);
     // a turn that publishes much must not push anything out of the backlog before it was offered to the sockets
     const { backlogFrames, backlogBytes, highWaterBytes } = this.limits;
     const much = this.#unsentFrames * 2 >= backlogFrames || this.#unsentBytes >= Math.min(highWaterBytes, backlogBytes / 2);
@@ -104,6 +109,16 @@ export class Hub implements PeerHost {
     clearTimeout(cutting);
   }
 
+  #admit(socket: WebSocket, raw: Socket, hello: Hello): void {
+    const leave = hello.role === 'recorder' ? this.records.enter() : undefined;
+    const peer = new Peer(socket, raw, hello, this);
+    this.#peers.add(peer);
+    socket.on('close', () => {
+      this.#peers.delete(peer);
+      leave?.();
+    });
+  }
+
   #pump(): void {
     clearImmediate(this.#pumping);
     this.#pumping = undefined;
@@ -114,6 +129,7 @@ export class Hub implements PeerHost {
 
   #sweep(): void {
     const nowMs = this.nowMs();
+    this.records.sweep(nowMs);
     for (const peer of this.#peers) peer.sweep(nowMs);
   }
 }

@@ -10,15 +10,14 @@ import type { Served, ServedCache } from './served.ts';
 export interface JoinContext {
   readonly served: Served;
   readonly cache: ServedCache;
-  readonly backlog: Backlog;
   readonly epochsGiven: EpochsGiven;
   readonly limits: Pick<ServeLimits, 'creditBatches' | 'creditBytes'>;
 }
 
-/** The welcome for a hello. */
-export function welcome(hello: Hello, context: JoinContext): Welcome {
+/** The welcome for a hello of one who is fed from `backlog`. */
+export function welcome(hello: Hello, context: JoinContext, backlog: Backlog): Welcome {
   const { served, limits } = context;
-  const { resumed, reason } = decide(hello, context);
+  const { resumed, reason } = decide(hello, context, backlog);
   return {
     type: 'welcome',
     run: served.run,
@@ -33,7 +32,11 @@ export function welcome(hello: Hello, context: JoinContext): Welcome {
   };
 }
 
-function decide({ resume }: Hello, { served, cache, backlog }: JoinContext): { resumed: boolean; reason: ResetReason | null } {
+function decide(
+  { resume }: Hello,
+  { served, cache }: JoinContext,
+  backlog: Backlog,
+): { resumed: boolean; reason: ResetReason | null } {
   if (resume === undefined) return { resumed: false, reason: null };
   const reason = refuseResume(resume, {
     run: served.run,

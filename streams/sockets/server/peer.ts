@@ -17,6 +17,8 @@ import type { ServeLimits } from './serve-options.ts';
 
 /** What all connections of a server share. */
 export interface PeerHost extends JoinContext, FeedSource {
+  /** What recorders are fed from. */
+  readonly records: FeedSource;
   readonly intake: Intake;
   readonly limits: ServeLimits;
 }
@@ -27,6 +29,7 @@ export class Peer {
   readonly #raw: Socket;
   readonly #host: PeerHost;
   readonly #hello: Hello;
+  readonly #source: FeedSource;
   readonly #inFlight: InFlight;
   readonly #liveness: Liveness;
   readonly #feed: Feed;
@@ -35,15 +38,19 @@ export class Peer {
 
   /** Answers the hello and begins. `raw` is the connection below the socket. */
   constructor(socket: WebSocket, raw: Socket, hello: Hello, host: PeerHost) {
-    const { limits, backlog } = host;
+    const { limits } = host;
     this.#socket = socket;
     this.#raw = raw;
     this.#host = host;
     this.#hello = hello;
+    this.#source = hello.role === 'recorder' ? host.records : host;
+    const { backlog } = this.#source;
     this.#inFlight = new InFlight({ batches: limits.creditBatches, bytes: limits.creditBytes });
     this.#liveness = new Liveness(limits, host.nowMs());
     const target = { send: (frame: Uint8Array) => socket.send(frame, this.#sent), bufferedAmount: () => socket.bufferedAmount };
-    this.#feed = new Feed(host, target, { mode: hello.mode, highWaterBytes: limits.highWaterBytes, resetMs: limits.resetMs });
+    // a recording has every version
+    const mode = hello.role === 'recorder' ? 'every' : hello.mode;
+    this.#feed = new Feed(this.#source, target, { mode, highWaterBytes: limits.highWaterBytes, resetMs: limits.resetMs });
     const replies = {
       send: (text: string, done: () => void) => socket.send(text, done),
       onClogged: (on: boolean) => this.#pause('answers', on),
@@ -54,7 +61,7 @@ export class Peer {
     raw.setTimeout(limits.stallMs);
     raw.on('timeout', () => this.#cutIfStalled());
     if (host.intake.full) this.hold(true);
-    this.#begin(welcome(hello, host));
+    this.#begin(welcome(hello, host, backlog));
   }
 
   get role(): Role {
@@ -63,7 +70,7 @@ export class Peer {
 
   get info(): PeerInfo {
     const { version } = this.#feed;
-    const lag = Math.max(0, this.#host.backlog.version - version);
+    const lag = Math.max(0, this.#source.backlog.version - version);
     return { role: this.role, producer: this.#hello.producer ?? null, version, lag, bufferedAmount: this.#socket.bufferedAmount };
   }
 
@@ -119,7 +126,10 @@ export class Peer {
     this.#inFlight.take(frame.byteLength);
     if (this.role === 'worker') this.#host.intake.take(frame, answer);
     else {
-      const error = new GradwireError('E_FORBIDDEN', 'a replica pushes no batches; nothing was applied; connect as a worker');
+      const error = new GradwireError(
+        'E_FORBIDDEN',
+        `a ${this.role} pushes no batches; nothing was applied; connect as a worker`,
+      );
       answer(refusal(error, frame, this.#host.backlog.version));
     }
   }

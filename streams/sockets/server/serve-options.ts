@@ -15,9 +15,9 @@ export interface ServeLimits {
   readonly acceptBytes: number;
   /** Unanswered batches from which on no socket is read; 16,384. */
   readonly acceptBatches: number;
-  /** Update frames kept for those who lag or come back; 4,096. */
+  /** Update frames kept for those who lag or come back, and as many records for recorders; 4,096. */
   readonly backlogFrames: number;
-  /** Bytes of them; 64 MiB. */
+  /** Bytes of them; 64 MiB each. */
   readonly backlogBytes: number;
   /** Bytes buffered for a connection from which on nothing is added; 1 MiB. */
   readonly highWaterBytes: number;
@@ -31,8 +31,10 @@ export interface ServeLimits {
   readonly pongMs: number;
   /** A connection with something to send that moves no byte for so long is cut; 10 s. */
   readonly stallMs: number;
-  /** The least time between two weights frames to a connection that fell off the backlog; 30 s. */
+  /** The least time between two weights or snapshot frames to a connection that fell off the backlog; 30 s. */
   readonly resetMs: number;
+  /** Time for which records are kept after the last recorder has gone, so that it can come back and resume; 60 s. */
+  readonly recordsMs: number;
   /** Time for the answer to a batch that came by HTTP; 30 s. */
   readonly answerMs: number;
   /** On `close`: time for the batches in flight to be answered, and then for the connections to end; 2 s. */
@@ -67,6 +69,7 @@ const defaults: Required<ServeOptions> = {
   pongMs: 10_000,
   stallMs: 10_000,
   resetMs: 30_000,
+  recordsMs: 60_000,
   answerMs: 30_000,
   closeMs: 2_000,
 };

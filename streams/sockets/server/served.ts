@@ -23,6 +23,11 @@ export interface Served {
   digest(): string;
   /** A weights frame of the published version: owned, never written again. */
   weights(): Uint8Array;
+  /**
+   * A snapshot frame of the published version, for recorders: owned, never written again. A server of a trainer without it
+   * refuses recorders; so that they get records, the batches of its publications are admitted ones.
+   */
+  snapshotFrame?(): Uint8Array;
   /** What is known of a producer, by its batches. */
   producer(name: string): { readonly producerEpoch: number; readonly sequence: number } | undefined;
   /** Why it takes no batches at the moment, as on a full disk; undefined where it takes them. */

@@ -21,11 +21,11 @@ export interface Server {
    * `E_NOT_READY`, which asks for the same again. Completes on `close`.
    */
   readonly arrivals$: Observable<Arrival>;
-  /** Every replica and worker that is connected. */
+  /** Every replica, worker and recorder that is connected. */
   readonly replicas: readonly PeerInfo[];
   /** Bytes of HTTP bodies that have begun to come and are not whole yet. */
   readonly receivingBytes: number;
-  /** A tap: queues each update in the shared backlog for all sockets, and passes it on unchanged. */
+  /** A tap: queues each update, and for recorders its batch, in a shared backlog for all sockets, and passes it on unchanged. */
   broadcast<Input>(): MonoTypeOperatorFunction<Publication<Input>>;
   /**
    * Takes nothing more, completes `arrivals$`, lets the batches in flight be answered, tells everybody that the trainer shuts

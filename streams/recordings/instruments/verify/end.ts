@@ -44,7 +44,7 @@ export async function checkEnd(pieces: Pieces, head: CheckedHead, tally: Tally):
     name: about.name,
     head: { metadata, attachment },
     createTime: attachment?.createTime ?? 0n,
-    initialBytes: attachment?.data.byteLength ?? 0,
+    attachedBytes: attachment?.data.byteLength ?? 0,
     totals: tally.totals,
   };
   // the schema and the channel as the head has them: a later release may describe its records in more words

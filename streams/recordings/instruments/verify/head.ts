@@ -1,12 +1,14 @@
 // A segment's head, checked to its last byte: each record must be the one that its own content is written as.
 import { McapRecordBuilder, Opcode } from '@mcap/core';
 import { deserialize } from '../../../../src/frames/safetensors.ts';
+import { decodeSnapshot } from '../../../../src/frames/snapshot.ts';
 import { readWeights } from '../../../../src/frames/weights.ts';
 import { type Layout, sameLayout } from '../../../../src/layout.ts';
+import { checkSnapshot } from '../../journal/snapshots.ts';
 import { type About, aboutName, readAbout } from '../../segment/about.ts';
 import { attachmentRecord } from '../../segment/around.ts';
 import { BadPlace } from '../../segment/bad-place.ts';
-import { initialMediaType, initialName, type Place, profile } from '../../segment/head.ts';
+import { attachmentMediaType, attachmentName, type Place, profile } from '../../segment/head.ts';
 import { parseAttachment, parseRecord, recordHeadBytes } from '../../segment/parse.ts';
 import type { Pieces } from '../../segment/pieces.ts';
 import { guard, metadataFields, readMagic, recordHead } from '../../segment/records.ts';
@@ -32,17 +34,6 @@ export interface CheckedHead {
   /** Whether the metadata repeat the library's name; segments of release 0.1.0 do not. */
   readonly libraryWitnessed: boolean;
 }
-
-/** An attachment that a head may have: in which segments it must stand, and what makes it sound (throws otherwise). */
-interface AttachmentRule {
-  readonly name: string;
-  readonly required: (about: About) => boolean;
-  readonly check: (data: Uint8Array, about: About) => void;
-}
-
-const rules: readonly AttachmentRule[] = [
-  { name: initialName, required: ({ firstVersion }) => firstVersion === 1, check: checkInitial },
-];
 
 /** Reads a head from the file's start. Throws {@link BadPlace}, `E_FORMAT`. */
 export async function checkHead(pieces: Pieces): Promise<CheckedHead> {
@@ -104,7 +95,7 @@ async function checkAttachment(pieces: Pieces): Promise<Attached> {
   const bytes = await wholeRecord(pieces, Opcode.ATTACHMENT);
   const { name, data } = guard(offset, () => parseAttachment(bytes));
   const createTime = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(recordHeadBytes, true);
-  const [head] = attachmentRecord(name, initialMediaType, createTime, data);
+  const [head] = attachmentRecord(name, attachmentMediaType, createTime, data);
   demandEqual(bytes.subarray(0, head.byteLength), head, { offset, what: `the attachment record "${name}"` });
   const byteLength = head.byteLength + data.byteLength + 4;
   if (byteLength !== bytes.byteLength)
@@ -112,25 +103,25 @@ async function checkAttachment(pieces: Pieces): Promise<Attached> {
   return { offset, byteLength, name, createTime, data };
 }
 
-/** The attachments must be those of the segment's place in its run. */
-function checkAttachments(attachments: readonly Attached[], about: About, offset: number): void {
-  for (const { name, required } of rules) {
-    if (required(about) && !attachments.some((each) => each.name === name))
-      throw new BadPlace(`the attachment "${name}" is missing`, offset);
-  }
-  for (const [i, { name, data, offset: at }] of attachments.entries()) {
-    const rule = rules.find((each) => each.name === name);
-    const repeated = attachments.findIndex((each) => each.name === name) < i;
-    if (rule === undefined || repeated || !rule.required(about))
-      throw new BadPlace(`the attachment "${name}" does not belong here`, at);
-    guard(at, () => rule.check(data, about));
-  }
+/** The attachment must be that of the segment's place in its run: the initial weights, or the snapshot that it goes on from. */
+function checkAttachments([first, second]: readonly Attached[], about: About, offset: number): void {
+  const name = attachmentName(about.firstVersion);
+  if (about.firstVersion === 1 && first === undefined) throw new BadPlace(`the attachment "${name}" is missing`, offset);
+  const stranger = first !== undefined && first.name !== name ? first : second;
+  if (stranger !== undefined) throw new BadPlace(`the attachment "${stranger.name}" does not belong here`, stranger.offset);
+  if (first === undefined) return;
+  guard(first.offset, () => (about.firstVersion === 1 ? checkInitial(first.data, about) : checkStart(first.data, about)));
 }
 
 function checkInitial(data: Uint8Array, about: About): void {
   const { header, weights } = readWeights(deserialize(data));
   if (header.version !== 0 || header.run !== about.run || !sameLayout(weights.layout as Layout, about.model))
     throw new Error('the initial weights are of another run, version or model');
+}
+
+function checkStart(data: Uint8Array, about: About): void {
+  const { version } = checkSnapshot(decodeSnapshot(data), about, 'the snapshot that it begins with');
+  if (version !== about.firstVersion - 1) throw new Error(`the snapshot that it begins with is of version ${version}`);
 }
 
 async function wholeRecord(pieces: Pieces, expected: Opcode): Promise<Uint8Array> {

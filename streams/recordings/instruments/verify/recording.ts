@@ -2,11 +2,11 @@
 import { basename } from 'node:path';
 import { GradwireError } from '../../../../src/errors.ts';
 import { deserialize } from '../../../../src/frames/safetensors.ts';
+import { decodeSnapshot } from '../../../../src/frames/snapshot.ts';
 import { readWeights } from '../../../../src/frames/weights.ts';
 import type { ReadProgress } from '../../history/chunks.ts';
 import { fencedFromOf } from '../../history/fenced.ts';
 import { BadPlace } from '../../segment/bad-place.ts';
-import { initialName } from '../../segment/head.ts';
 import { Ending } from './ending.ts';
 import type { Finding } from './findings.ts';
 import { Fold } from './fold.ts';
@@ -108,10 +108,13 @@ export class RecordingCheck {
         });
     }
     this.lastVersion = firstVersion - 1;
-    const initial = head.attachments.find(({ name }) => name === initialName);
-    if (initial === undefined || this.fold !== undefined) return;
-    this.initialChecked = true;
-    this.fold = Fold.fromInitial(about, readWeights(deserialize(initial.data)).weights);
+    const [attached] = head.attachments;
+    if (attached === undefined || this.fold !== undefined) return;
+    this.initialChecked = firstVersion === 1;
+    this.fold =
+      firstVersion === 1
+        ? Fold.fromInitial(about, readWeights(deserialize(attached.data)).weights)
+        : Fold.fromSnapshot(about, decodeSnapshot(attached.data));
     await this.snapshots?.compare(this.fold);
   }
 
