@@ -64,6 +64,8 @@ export const errorCodes = [
   'E_LOCKED',
   'E_DISK',
   'E_FILE',
+  // programs that a user hands in
+  'E_EVALUATION',
 ] as const;
 
 /** One of the stable codes in `docs/ERRORS.md`. */

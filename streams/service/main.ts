@@ -2,12 +2,23 @@
 // The `gradwire` program: its commands, and one way for all of them to end in a clear line.
 import { Command, CommanderError } from 'commander';
 import { GradwireError } from '../../src/errors.ts';
+import { diffCommand } from './commands/diff.ts';
 import { followCommand } from './commands/follow.ts';
+import { forkCommand } from './commands/fork.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { replayCommand } from './commands/replay.ts';
 import { serveCommand } from './commands/serve.ts';
+import { sweepCommand } from './commands/sweep.ts';
 
-const commands = [serveCommand(), followCommand(), replayCommand(), inspectCommand()];
+const commands = [
+  serveCommand(),
+  followCommand(),
+  replayCommand(),
+  inspectCommand(),
+  forkCommand(),
+  sweepCommand(),
+  diffCommand(),
+];
 const program = new Command('gradwire')
   .description('A streaming optimizer: gradient batches in, parameter updates out, replicas equal to the bit.')
   .version('0.1.0')
