@@ -43,7 +43,9 @@ export function ticksOf({ least, most, log }: Scale): number[] {
   const rough = (most - least) / 6;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * ([1, 2, 5, 10].find((each) => each * power >= rough) ?? 10);
-  return range(Math.ceil(least / step), Math.floor(most / step)).map((count) => Number((count * step).toPrecision(12)));
+  // a step such as 0.05 is none in binary
+  const slack = 1e-9;
+  return range(Math.ceil(least / step - slack), Math.floor(most / step + slack)).map((count) => Number((count * step).toPrecision(12)));
 }
 
 /** A tick as text: in full where it is short, else with its power of ten. */

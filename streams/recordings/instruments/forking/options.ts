@@ -45,7 +45,7 @@ export function mergeOptions(recorded: RMSpropConfig, given: ForkedOptions): RMS
 export function changedOptions(was: RMSpropConfig, is: RMSpropConfig): ChangedOptions {
   const before = plain(was);
   const after = plain(is);
-  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
+  const names = [...new Set([was, is, before, after].flatMap((each) => Object.keys(each)))];
   const changed = names.filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]));
   return Object.fromEntries(changed.map((name) => [name, [before[name] ?? null, after[name] ?? null] as const]));
 }
