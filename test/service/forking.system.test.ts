@@ -89,6 +89,8 @@ test('fork prints what changed, how far the runs came apart, and what that is no
   assert.equal(Object.keys(facts.points.at(-1).tensors.w), ['distance', 'relative', 'max']);
   assert.is(decodeSnapshot(await readFile(out)).version, 16);
   assert.equal(problemsOf(await readFile(svg, 'utf8')), []);
+  const [state, itself] = [await run('diff', out, out), `equal: version 16, digest ${facts.forkDigest}\n`];
+  assert.equal([state.code, state.stdout], [0, itself]);
   const replayed = await run('inspect', out, '--json');
   assert.is(JSON.parse(replayed.stdout).digest, facts.forkDigest);
 });

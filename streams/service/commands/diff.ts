@@ -19,31 +19,32 @@ export function diffCommand(): Command {
 async function compare(a: string, b: string, { json }: { json?: boolean }): Promise<void> {
   const bar = readingProgress('comparing');
   const result = await diff(a, b, { progress: bar.update }).finally(() => bar.stop());
-  const { digest: _shown, ...facts } = result;
-  if (json) print(facts, { json });
+  const { equal, versions, first, parameters, notes } = result;
+  if (json) print({ equal, versions, first, parameters, notes }, { json });
   else show(result);
-  if (!result.equal) process.exitCode = 1;
+  if (!equal) process.exitCode = 1;
 }
 
-function show({ equal, versions, first, parameters, notes, digest }: Diff): void {
-  if (equal) process.stdout.write(`equal: ${rangeOf(versions[0])}, digest ${digest}\n`);
+function show({ of, equal, versions, first, parameters, notes, digest }: Diff): void {
+  const [inA, inB] = versions.map((last) => (of === 'files' ? versionOf(last) : rangeOf(last)));
+  if (equal) process.stdout.write(`equal: ${inA}, digest ${digest}\n`);
   if (first !== null) {
-    process.stdout.write(`different: ${sentenceOf(first)}\n`);
+    process.stdout.write(`different: ${sentenceOf(first, of)}\n`);
     if (first.what !== 'length') process.stdout.write(lines(factsOf(first)));
-    if (versions[0] !== null || versions[1] !== null)
-      process.stdout.write(lines({ 'in A': rangeOf(versions[0]), 'in B': rangeOf(versions[1]) }));
+    if (versions[0] !== null || versions[1] !== null) process.stdout.write(lines({ 'in A': inA, 'in B': inB }));
   }
   if (parameters !== null && parameters !== first && parameters.what !== first?.what)
-    process.stdout.write(`\nthe folded ${sentenceOf(parameters)}\n${lines(factsOf(parameters))}`);
+    process.stdout.write(`\nthe folded ${sentenceOf(parameters, of)}\n${lines(factsOf(parameters))}`);
+  if (first?.what === 'gradients' && parameters === null) process.stdout.write('\nthe folded parameters do not differ\n');
   if (notes.length > 0) process.stdout.write(`\n${notes.map((note) => lines({ note })).join('')}`);
 }
 
-function sentenceOf({ what, version, tensor, index, a, b }: Difference): string {
+function sentenceOf({ what, version, tensor, index, a, b }: Difference, of: Diff['of']): string {
   if (what === 'length') {
     const [shorter, longer] = Number(a) < Number(b) ? ['A', 'B'] : ['B', 'A'];
     return `${shorter} ends at version ${Math.min(Number(a), Number(b))}, ${longer} goes on to version ${Math.max(Number(a), Number(b))}; up to there they are equal`;
   }
-  const at = version === null || version === 0 ? '' : ` first at version ${version}`;
+  const at = of === 'files' || version === null || version === 0 ? '' : ` first at version ${version}`;
   const place = tensor === null ? '' : `, ${JSON.stringify(tensor)}${index === null ? '' : `[${index}]`}`;
   const noun = {
     layout: 'the layouts differ',
@@ -72,6 +73,9 @@ function shown(value: unknown): string {
 }
 
 function rangeOf(last: number | null): string {
-  if (last === null) return 'no version said';
-  return last === 0 ? 'no versions' : last === 1 ? 'version 1' : `versions 1–${last}`;
+  return last === null || last < 2 ? versionOf(last) : `versions 1–${last}`;
+}
+
+function versionOf(version: number | null): string {
+  return version === null ? 'no version said' : version === 0 ? 'no versions' : `version ${version}`;
 }

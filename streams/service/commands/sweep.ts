@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { type Sweep, type SweptCombination, sweep } from '../../recordings/index.ts';
+import { nameOf } from '../../recordings/instruments/sweep/grid.ts';
 import { addGrid, gridIn, integer } from '../options.ts';
 import { print, readingProgress, table, writeWhole } from '../output.ts';
 import { plot } from '../plot/plot.ts';
@@ -81,9 +82,7 @@ function show(
 function plotOf({ combinations, better, caveat }: Sweep): string {
   const what = better === null ? 'movement since the start' : `evaluation, ${better} is better`;
   const series = combinations.map(({ optimizer, points }: SweptCombination) => ({
-    name: Object.entries(optimizer)
-      .map(([name, value]) => `${name} ${String(value)}`)
-      .join(', '),
+    name: nameOf(optimizer),
     points: points.map(({ version, movement, evaluation }) => [version, evaluation ?? movement] as const),
   }));
   return plot({ title: `Sweep: ${what}`, x: 'version', y: better === null ? 'L2 norm' : 'evaluation', series, note: caveat });

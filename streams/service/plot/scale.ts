@@ -45,7 +45,9 @@ export function ticksOf({ least, most, log }: Scale): number[] {
   const step = power * ([1, 2, 5, 10].find((each) => each * power >= rough) ?? 10);
   // a step such as 0.05 is none in binary
   const slack = 1e-9;
-  return range(Math.ceil(least / step - slack), Math.floor(most / step + slack)).map((count) => Number((count * step).toPrecision(12)));
+  return range(Math.ceil(least / step - slack), Math.floor(most / step + slack)).map((count) =>
+    Number((count * step).toPrecision(12)),
+  );
 }
 
 /** A tick as text: in full where it is short, else with its power of ten. */

@@ -32,15 +32,9 @@ export async function diffFiles(pathA: string, pathB: string): Promise<Diff> {
   const first = layout ?? values;
   const slots = parametersOnly ? ['only one of the files has slots: the parameters alone were compared'] : [];
   const notes = [...slots, ...metadataNotes(a, b), ...windowNotes(a, b)];
-  return {
-    equal: first === null,
-    versions,
-    first,
-    parameters,
-    notes,
-    digest:
-      first === null ? digestOf(...both.filter((name) => !name.includes('#')).map((name) => bytesOf(dataOf(a, name)))) : null,
-  };
+  const parametersOfA = both.filter((name) => !name.includes('#')).map((name) => bytesOf(dataOf(a, name)));
+  const digest = first === null ? digestOf(...parametersOfA) : null;
+  return { of: 'files', equal: first === null, versions, first, parameters, notes, digest };
 }
 
 async function readTensors(path: string): Promise<Safetensors> {

@@ -24,6 +24,8 @@ export interface Difference {
 
 /** How two runs, or two files, differ: plain data. */
 export interface Diff {
+  /** What was compared. */
+  readonly of: 'recordings' | 'files';
   /** Whether all bits are the same. */
   readonly equal: boolean;
   /** The last versions of A and B; null where a file does not say. */

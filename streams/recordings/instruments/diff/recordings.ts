@@ -23,7 +23,7 @@ export async function diffRecordings(pathA: string, pathB: string, progress: (pr
   const [first = null, ...further] = found;
   const notes = [...aboutNotes(a, b), ...further.map(furtherNote), ...(sides?.labels.notes() ?? [])];
   const digest = first === null ? (sides?.digest() ?? null) : null;
-  return { equal: first === null, versions, first, parameters: sides?.parameters ?? null, notes, digest };
+  return { of: 'recordings', equal: first === null, versions, first, parameters: sides?.parameters ?? null, notes, digest };
 }
 
 type Batches = AsyncGenerator<RecordedBatch, void, undefined>;
