@@ -66,6 +66,8 @@ export const errorCodes = [
   'E_DISK',
   'E_DISK_FAILED',
   'E_FILE',
+  // programs that a user hands in
+  'E_EVALUATION',
 ] as const;
 
 /** One of the stable codes in `docs/ERRORS.md`. */

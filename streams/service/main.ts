@@ -2,13 +2,16 @@
 // The `gradwire` program: its commands, and one way for all of them to end in a clear line.
 import { Command, CommanderError } from 'commander';
 import { type ErrorCode, GradwireError } from '../../src/errors.ts';
+import { diffCommand } from './commands/diff.ts';
 import { exportCommand } from './commands/export.ts';
 import { followCommand } from './commands/follow.ts';
+import { forkCommand } from './commands/fork.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { recordCommand } from './commands/record.ts';
 import { replayCommand } from './commands/replay.ts';
 import { restoreCommand } from './commands/restore.ts';
 import { serveCommand } from './commands/serve.ts';
+import { sweepCommand } from './commands/sweep.ts';
 import { verifyCommand } from './commands/verify.ts';
 
 const commands = [
@@ -19,6 +22,9 @@ const commands = [
   inspectCommand(),
   verifyCommand(),
   restoreCommand(),
+  forkCommand(),
+  sweepCommand(),
+  diffCommand(),
   exportCommand(),
 ];
 const program = new Command('gradwire')

@@ -62,3 +62,26 @@ export function hyperparametersIn(options: HyperparameterOptions): Hyperparamete
   const names = [...hyperparameters.map(([name]) => name), 'sparse'];
   return Object.fromEntries(Object.entries(options).filter(([name, value]) => names.includes(name) && value !== undefined));
 }
+
+/** Adds the same options for a grid: values with commas between them. */
+export function addGrid(command: Command): Command {
+  for (const [name, what] of hyperparameters)
+    command.option(`--${name} <numbers>`, `${what}: numbers with commas between`, numbers);
+  return command.option('--sparse <modes>', 'exact, lazy, or both with a comma between', modes);
+}
+
+/** The grid among a command's options: a list of values for each hyper-parameter that was given. */
+export function gridIn(options: object): Record<string, readonly unknown[]> {
+  const names = [...hyperparameters.map(([name]): string => name), 'sparse'];
+  return Object.fromEntries(Object.entries(options).filter(([name]) => names.includes(name)));
+}
+
+function numbers(text: string): number[] {
+  return text.split(',').map(number);
+}
+
+function modes(text: string): string[] {
+  const found = text.split(',').map((mode) => mode.trim());
+  if (found.every((mode) => mode === 'exact' || mode === 'lazy')) return found;
+  throw new InvalidArgumentError('It must be exact, lazy, or both with a comma between.');
+}

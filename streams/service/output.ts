@@ -6,8 +6,16 @@ import { isPrintable } from '../../src/layout.ts';
 
 /** Prints an object: as one line of JSON, or as aligned `name  value` lines. */
 export function print(facts: Readonly<Record<string, unknown>>, { json = false }: { json?: boolean } = {}): void {
-  if (json) process.stdout.write(`${JSON.stringify(facts)}\n`);
+  if (json) process.stdout.write(`${jsonOf(facts)}\n`);
   else process.stdout.write(lines(facts));
+}
+
+// JSON has a -0, which JSON.stringify does not write
+const minusZero = '\u0000-0';
+
+function jsonOf(facts: object): string {
+  const marked = JSON.stringify(facts, (_, value: unknown) => (Object.is(value, -0) ? minusZero : value));
+  return marked.replaceAll(JSON.stringify(minusZero), '-0');
 }
 
 /** Aligned `name  value` lines. */
