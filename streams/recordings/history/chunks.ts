@@ -4,6 +4,7 @@ import { GradwireError, quote } from '../../../src/errors.ts';
 import type { About } from '../segment/about.ts';
 import { BadPlace } from '../segment/bad-place.ts';
 import { type RawChunk, SegmentReader } from '../segment/reader.ts';
+import type { ChunkStart } from '../segment/seek.ts';
 import type { History, Segment } from './history.ts';
 import { judge, type TornTail, type Witnesses } from './torn.ts';
 
@@ -27,6 +28,8 @@ interface ChunkOptions {
   readonly from?: number;
   /** No chunks that begin after this version. */
   readonly until?: number;
+  /** Whether a chunk begins before what is sought: in each segment reading goes on from the last such chunk. None is passed over unless told. */
+  readonly before?: (start: ChunkStart) => boolean;
   readonly progress?: (progress: ReadProgress) => void;
   /** Told of a tail that was torn off and never acknowledged. */
   readonly onTorn?: (tail: TornTail) => void;
@@ -69,7 +72,7 @@ export async function* chunksOf(history: History, options: ChunkOptions = {}): A
 async function* segmentChunks(
   history: History,
   i: number,
-  { next, onTorn }: ChunkOptions & { next: { version: number; closed: boolean } },
+  { next, onTorn, before }: ChunkOptions & { next: { version: number; closed: boolean } },
 ): AsyncGenerator<PlacedChunk, void, undefined> {
   const { path, problem } = history.segments[i];
   let reader: SegmentReader | undefined;
@@ -78,6 +81,8 @@ async function* segmentChunks(
     if (problem !== undefined) throw problem;
     reader = await SegmentReader.open(path);
     const { about } = reader;
+    if (before !== undefined) soundUpTo = (await reader.seek(before)) ?? 0;
+    next.version = reader.version;
     for (let chunk = await reader.next(); chunk !== undefined; chunk = await reader.next()) {
       next.version = reader.version;
       soundUpTo = chunk.end;

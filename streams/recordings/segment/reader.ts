@@ -8,6 +8,7 @@ import { type Place, profile } from './head.ts';
 import { chunkHeadOf, messageIndexBytes, messagesIn, parseAttachment, parseRecord } from './parse.ts';
 import { Pieces } from './pieces.ts';
 import { guard, metadataFields, readMagic, recordHead, skip } from './records.ts';
+import { type ChunkStart, findChunk } from './seek.ts';
 
 /** A group of records as it was written. */
 export interface RawChunk {
@@ -18,6 +19,8 @@ export interface RawChunk {
   readonly firstVersion: number;
   /** The records' bytes: **views** that the next chunk overwrites. */
   readonly records: readonly Uint8Array[];
+  /** When each record was written: whole milliseconds since 1970, ascending. */
+  readonly times: readonly number[];
 }
 
 /** A segment being read. */
@@ -79,6 +82,16 @@ export class SegmentReader {
     return this.#closed;
   }
 
+  /**
+   * Goes on from the last chunk that begins `before` what is sought, for a reader that has read no chunk yet; gives its place,
+   * or undefined where reading begins at the front all the same. What lies before is not read, and so not checked.
+   */
+  async seek(before: (start: ChunkStart) => boolean): Promise<number | undefined> {
+    const found = await findChunk(this.#pieces, this.#version, before);
+    if (found !== undefined) this.#version = found.version;
+    return found?.offset;
+  }
+
   /** The next chunk, or undefined at the end. Throws {@link BadPlace}. */
   async next(): Promise<RawChunk | undefined> {
     const pieces = this.#pieces;
@@ -97,7 +110,8 @@ export class SegmentReader {
       this.#version += 1;
     }
     this.#indexBytes = messageIndexBytes(messages.length);
-    return { offset, end: pieces.offset, firstVersion, records: messages.map(({ data }) => data) };
+    const times = messages.map(({ writtenMs }) => writtenMs);
+    return { offset, end: pieces.offset, firstVersion, records: messages.map(({ data }) => data), times };
   }
 
   /** The initial weights' frame, a copy. Throws {@link BadPlace}. */
