@@ -20,6 +20,26 @@ export function integer(least: number, most: number = Number.MAX_SAFE_INTEGER): 
   };
 }
 
+/** A finite number above 0. */
+export function factor(text: string): number {
+  const value = number(text);
+  if (value > 0) return value;
+  throw new InvalidArgumentError('It must be a number above 0.');
+}
+
+const isoTime = /^(\d{4}-\d{2}-\d{2})(T\d{2}:\d{2}(:\d{2}([.,]\d+)?)?(Z|[+-]\d{2}:?\d{2}))?$/;
+
+/** A version, or a time as ISO 8601 writes it: with its zone, or a date alone, which is its first moment in UTC. */
+export function versionOrTime(text: string): number | Date {
+  if (/^\d{1,16}$/.test(text)) return integer(0)(text);
+  const [, date, time] = isoTime.exec(text) ?? [];
+  const value = new Date(time === undefined ? text : text.replace(',', '.').replace(/([+-]\d{2})(\d{2})$/, '$1:$2'));
+  // JavaScript takes the 30th of February for the 2nd of March
+  const isDate = date !== undefined && new Date(`${date}T00:00:00Z`).toJSON()?.startsWith(date) === true;
+  if (isDate && !Number.isNaN(value.getTime())) return value;
+  throw new InvalidArgumentError('It must be a version, or a time such as 2026-11-23T08:00:00Z.');
+}
+
 /** An object in JSON. */
 export function settings(text: string): object {
   try {

@@ -103,6 +103,26 @@ export function countingProgress(what: string): {
   };
 }
 
+/** A line that says where a replay with its original timing stands, on a terminal's standard error; nothing elsewhere. */
+export function pacedProgress(speed: number): {
+  update(batch: { readonly version: number; readonly writtenMs: number }): void;
+  stop(): void;
+} {
+  if (!process.stderr.isTTY) return { update: () => undefined, stop: () => undefined };
+  const format = `version {version}  written {time}  ${speed} times as fast`;
+  const line = new SingleBar({ format, clearOnComplete: true, hideCursor: true, stream: process.stderr, fps: 10 });
+  line.start(1, 0, { version: 0, time: '' });
+  return {
+    update: ({ version, writtenMs }) => line.update(0, { version, time: new Date(writtenMs).toISOString() }),
+    stop: () => line.stop(),
+  };
+}
+
+/** A warning, on standard error. */
+export function warn(text: string): void {
+  process.stderr.write(`gradwire: ${text}\n`);
+}
+
 /** Writes a file whole or not at all: beside it first, then renamed. */
 export async function writeWhole(path: string, contents: Uint8Array): Promise<void> {
   const beside = `${path}.${process.pid}.tmp`;

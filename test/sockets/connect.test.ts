@@ -727,7 +727,7 @@ test('the queue has a limit, and close tells those who wait that nobody knows', 
 test('what a worker batch does not have is refused', () =>
   withProxy({}, async (stand) => {
     const worker = connect(stand.url, { role: 'worker' });
-    assert.is(await codeOf(worker.push({ gradients: bias, sequence: 3 } as never)), 'E_CONFIG');
+    assert.is(await codeOf(worker.push({ gradients: bias, producer: 3 } as never)), 'E_CONFIG');
     assert.is(await codeOf(worker.push(null as never)), 'E_CONFIG');
     assert.is(worker.unanswered, 0);
     await worker.close();

@@ -57,7 +57,8 @@ await worker.push({ gradients: { 'dense/bias': [0.1] } });
 await worker.push({ gradients: { 'dense/kernel': { rows: Int32Array.of(3) } } });
 // @ts-expect-error a batch stands under gradients
 await worker.push({ 'dense/bias': bias });
-// @ts-expect-error the identity of a batch is the worker's
 await worker.push({ gradients: { 'dense/bias': bias }, sequence: version });
+// @ts-expect-error the producer of a batch is the worker
+await worker.push({ gradients: { 'dense/bias': bias }, producer: 'other' });
 // @ts-expect-error duplicate says yes or no
 Math.abs(duplicate);

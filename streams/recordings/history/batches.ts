@@ -20,6 +20,8 @@ export interface RecordedBatch<Name extends string = string> extends Batch<Name>
   readonly run: string;
   /** The trainer's fencing number when it was admitted. */
   readonly epoch: number;
+  /** When it was written to the recording: whole milliseconds since 1970. `time` is what its producer says of it. */
+  readonly writtenMs: number;
   /** xxHash64 of the frame as it arrived. */
   readonly payload: string;
   /** The record: the gradients frame with its stamp. */
@@ -36,17 +38,13 @@ export function* batchesOf<Name extends string>(
   for (const [i, bytes] of chunk.records.entries()) {
     const version = chunk.firstVersion + i;
     // a copy, since the chunk's bytes are overwritten by the next; it also puts the values on a multiple of their size
-    if (version > from && version <= until) yield decode(bytes.slice(), version, chunk, model);
+    if (version > from && version <= until) yield decode(bytes.slice(), i, chunk, model);
   }
 }
 
-function decode<Name extends string>(
-  frame: Uint8Array,
-  version: number,
-  chunk: PlacedChunk,
-  model: Layout<Name>,
-): RecordedBatch<Name> {
+function decode<Name extends string>(frame: Uint8Array, i: number, chunk: PlacedChunk, model: Layout<Name>): RecordedBatch<Name> {
   const { about } = chunk;
+  const version = chunk.firstVersion + i;
   let record: JournalRecord<Name>;
   try {
     record = readRecord(frame, model, { maxAbs: about.optimizer.maxAbs });
@@ -59,18 +57,20 @@ function decode<Name extends string>(
     const message = `the record says version ${stamp.version}, epoch ${stamp.epoch} of the run ${stamp.run}`;
     throw corrupt({ message, offset: chunk.offset }, { path: chunk.path, version });
   }
-  return new Recorded(frame, record);
+  return new Recorded(frame, record, chunk.times[i]);
 }
 
 class Recorded<Name extends string> implements RecordedBatch<Name> {
   readonly frame: Uint8Array;
   readonly header: GradientsHeader;
   readonly checked: Gradients<Name>;
+  readonly writtenMs: number;
   readonly #stamp: JournalRecord['stamp'];
   #gradients: GradientRecord<Name> | undefined;
 
-  constructor(frame: Uint8Array, { header, gradients, stamp }: JournalRecord<Name>) {
+  constructor(frame: Uint8Array, { header, gradients, stamp }: JournalRecord<Name>, writtenMs: number) {
     this.frame = frame;
+    this.writtenMs = writtenMs;
     this.header = header;
     this.checked = gradients;
     this.#stamp = stamp;

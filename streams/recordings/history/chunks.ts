@@ -6,6 +6,7 @@ import { fileError } from '../disk.ts';
 import type { About } from '../segment/about.ts';
 import { BadPlace } from '../segment/bad-place.ts';
 import { type RawChunk, SegmentReader } from '../segment/reader.ts';
+import type { ChunkStart } from '../segment/seek.ts';
 import { fencedFromOf } from './fenced.ts';
 import type { History, Segment } from './history.ts';
 import { parseSegmentName } from './names.ts';
@@ -31,6 +32,8 @@ interface ChunkOptions {
   readonly from?: number;
   /** No chunks that begin after this version. */
   readonly until?: number;
+  /** Whether a chunk begins before what is sought: in each segment reading goes on from the last such chunk. None is passed over unless told. */
+  readonly before?: (start: ChunkStart) => boolean;
   readonly progress?: (progress: ReadProgress) => void;
   /** Told of a tail that was torn off and never acknowledged. */
   readonly onTorn?: (tail: TornTail) => void;
@@ -84,7 +87,7 @@ interface Next {
 async function* segmentChunks(
   history: History,
   i: number,
-  { next, onTorn }: ChunkOptions & { next: Next },
+  { next, onTorn, before }: ChunkOptions & { next: Next },
 ): AsyncGenerator<PlacedChunk, void, undefined> {
   const { path, problem } = history.segments[i];
   const fencedFrom = fencedFromOf(history.segments, i);
@@ -94,6 +97,8 @@ async function* segmentChunks(
     if (problem !== undefined) throw problem;
     reader = await SegmentReader.open(path);
     const { about } = reader;
+    if (before !== undefined) soundUpTo = (await reader.seek(before)) ?? 0;
+    next.version = reader.version;
     for (let chunk = await reader.next(); chunk !== undefined; chunk = await reader.next()) {
       const records = chunk.records.slice(0, Math.max(0, fencedFrom - chunk.firstVersion));
       next.version = chunk.firstVersion + records.length;

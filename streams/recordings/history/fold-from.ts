@@ -1,5 +1,6 @@
 // foldFrom: the state that a recording's batches are folded into: what it begins with, or a snapshot.
-import { GradwireError, quote } from '../../../src/errors.ts';
+import { dirname, join } from 'node:path';
+import { GradwireError, quote, refuseUnknownOptions } from '../../../src/errors.ts';
 import { deserialize } from '../../../src/frames/safetensors.ts';
 import { decodeSnapshot, type Snapshot } from '../../../src/frames/snapshot.ts';
 import { readWeights } from '../../../src/frames/weights.ts';
@@ -14,6 +15,7 @@ import type { About } from '../segment/about.ts';
 import { BadPlace } from '../segment/bad-place.ts';
 import { SegmentReader } from '../segment/reader.ts';
 import { type History, readHistory, type Segment } from './history.ts';
+import { snapshotName } from './names.ts';
 import { corrupt } from './torn.ts';
 
 /** Where a fold starts: `replay(path, { from: version, model })` gives the batches that follow. */
@@ -34,18 +36,45 @@ export interface FoldStart<Name extends string = string> {
   readonly epoch: number;
 }
 
+/** Which state a fold starts from; the initial weights unless told. */
+export interface FoldFromOptions {
+  /** A snapshot of the same run. */
+  readonly snapshot?: string;
+  /** The newest sound snapshot beside the recording that is of this version or an earlier one; the initial weights where there is none. */
+  readonly notAfter?: number;
+}
+
 /**
  * The state to fold a recording's batches into: its initial weights, the snapshot that it begins with, or another of the same run.
  *
  * @throws GradwireError `E_SNAPSHOT`; `E_RECORDING_GAP` for a recording that begins later than version 1 and brings no
- *   snapshot; the codes of {@link replay}.
+ *   snapshot; `E_CONFIG` for options that do not do; the codes of {@link replay}.
  */
 export async function foldFrom<Name extends string = string>(
   path: string,
-  { snapshot }: { readonly snapshot?: string } = {},
+  options: FoldFromOptions = {},
 ): Promise<FoldStart<Name>> {
+  refuseUnknownOptions('foldFrom', options, ['snapshot', 'notAfter']);
+  const { snapshot, notAfter } = options;
+  if (snapshot !== undefined && notAfter !== undefined)
+    throw new GradwireError('E_CONFIG', 'foldFrom takes a snapshot or notAfter, not both');
   const history = await readHistory(path);
-  return (await (snapshot === undefined ? startOfInitial(history) : startOfSnapshot(history, snapshot))) as FoldStart<Name>;
+  const start = snapshot === undefined ? startOfNewest(history, notAfter ?? 0) : startOfSnapshot(history, snapshot);
+  return (await start) as FoldStart<Name>;
+}
+
+/** A fold's start from the newest snapshot up to a version that can be read, or from the initial weights. */
+async function startOfNewest(history: History, notAfter: number): Promise<FoldStart> {
+  const directory = dirname(history.segments[0].path);
+  for (const version of history.snapshots.filter((each) => each <= notAfter).reverse()) {
+    try {
+      return await startOfSnapshot(history, join(directory, snapshotName(version)));
+    } catch (error) {
+      // damaged, or removed meanwhile by its trainer: an older one folds to the same bits
+      if (!(error instanceof GradwireError)) throw error;
+    }
+  }
+  return startOfInitial(history);
 }
 
 /** A fold's start from a snapshot. Throws `E_SNAPSHOT` or `E_FILE`. */

@@ -6,7 +6,8 @@ import { channelId } from './schema.ts';
 
 /** Bytes before every record's content: an opcode and the length. */
 export const recordHeadBytes = 9;
-const messageHeadBytes = 31;
+/** Bytes of a message record before its data. */
+export const messageHeadBytes = 31;
 
 /** Bytes of the message index record of so many messages. */
 export function messageIndexBytes(messages: number): number {
@@ -41,23 +42,47 @@ export function chunkHeadOf(view: DataView, byteOffset: number = 0): { byteLengt
   return consistent ? { byteLength, crc: view.getUint32(byteOffset + 33, true) } : undefined;
 }
 
-/** The messages in a chunk's content, as views, with the sequence of each. Throws for content that is damaged. */
-export function messagesIn(content: Uint8Array, crc: number): { sequence: number; data: Uint8Array }[] {
+/** One message in a chunk's content. */
+export interface RawMessage {
+  readonly sequence: number;
+  /** When it was written, by its log time: whole milliseconds since 1970. */
+  readonly writtenMs: number;
+  /** A view. */
+  readonly data: Uint8Array;
+}
+
+/** The messages in a chunk's content, as views. Throws for content that is damaged. */
+export function messagesIn(content: Uint8Array, crc: number): RawMessage[] {
   if (crc32(content) !== crc) throw new Error('the chunk has another CRC than its content');
   const view = new DataView(content.buffer, content.byteOffset, content.byteLength);
-  const messages: { sequence: number; data: Uint8Array }[] = [];
+  const messages: RawMessage[] = [];
   let at = 0;
   while (at < content.byteLength) {
     const left = content.byteLength - at;
     const length = left < messageHeadBytes ? 0 : uint64(view, at + 1);
     const end = at + recordHeadBytes + length;
     const sound = view.getUint8(at) === Opcode.MESSAGE && end - at >= messageHeadBytes && end <= content.byteLength;
-    if (!sound || view.getUint16(at + 9, true) !== channelId) throw new Error('the chunk holds something else than records');
-    messages.push({ sequence: view.getUint32(at + 11, true), data: content.subarray(at + messageHeadBytes, end) });
+    if (!sound || messageHeadOf(view, at).channel !== channelId) throw new Error('the chunk holds something else than records');
+    const { sequence, logTime } = messageHeadOf(view, at);
+    messages.push({ sequence, writtenMs: milliseconds(logTime), data: content.subarray(at + messageHeadBytes, end) });
     at = end;
   }
   if (messages.length === 0) throw new Error('the chunk is empty');
   return messages;
+}
+
+/** What the first bytes of a message record say beside its length. */
+export function messageHeadOf(view: DataView, byteOffset: number): { channel: number; sequence: number; logTime: bigint } {
+  return {
+    channel: view.getUint16(byteOffset + 9, true),
+    sequence: view.getUint32(byteOffset + 11, true),
+    logTime: view.getBigUint64(byteOffset + 15, true),
+  };
+}
+
+/** A time of MCAP, in nanoseconds, as whole milliseconds: the finer part only keeps records in their order. */
+export function milliseconds(nanoseconds: bigint): number {
+  return Number(nanoseconds / 1_000_000n);
 }
 
 /** The name and the data of an attachment record, as views. Throws for one that is damaged. */

@@ -2,8 +2,11 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { fileError } from '../disk.ts';
 
-/** Bytes read at once unless told. */
+/** Bytes read at once, at most, unless told. */
 const defaultPieceBytes = 1 << 20;
+
+// little is read at first, since what follows may be passed over; whoever goes on soon has whole pieces
+const firstBytes = 16 << 10;
 
 /** A file being read. `need` fetches, `take` and `view` give bytes that the next `need` overwrites. */
 export class Pieces {
@@ -16,6 +19,7 @@ export class Pieces {
   #start = 0;
   #end = 0;
   #offset = 0;
+  #aheadBytes = firstBytes;
 
   private constructor(path: string, file: FileHandle, size: number, pieceBytes: number) {
     this.path = path;
@@ -56,7 +60,9 @@ export class Pieces {
     this.#makeRoom(byteLength);
     while (!this.has(byteLength)) {
       const position = this.#offset + this.#end - this.#start;
-      const room = this.#buffer.byteLength - this.#end;
+      const missing = byteLength - (this.#end - this.#start);
+      const room = Math.min(this.#buffer.byteLength - this.#end, Math.max(missing, this.#aheadBytes));
+      this.#aheadBytes = Math.min(this.#aheadBytes * 2, this.#buffer.byteLength);
       const { bytesRead } = await this.#file.read(this.#buffer, this.#end, room, position).catch((cause) => this.#fail(cause));
       if (bytesRead === 0) this.#fail(new Error('the file became shorter while it was read'));
       this.#end += bytesRead;
@@ -76,10 +82,16 @@ export class Pieces {
     return bytes;
   }
 
-  /** Goes on from a place further on, or further back. */
-  seek(offset: number): void {
+  /** Goes on from a place further on, or further back. The next reading fetches `aheadBytes`; as many as before unless told. */
+  seek(offset: number, aheadBytes: number = this.#aheadBytes): void {
+    const forward = offset - this.#offset;
+    if (forward >= 0 && this.has(forward)) {
+      this.take(forward);
+      return;
+    }
     this.#start = 0;
     this.#end = 0;
+    this.#aheadBytes = aheadBytes;
     this.#offset = offset;
   }
 

@@ -8,6 +8,7 @@ import { attachmentName, type Place, profile } from './head.ts';
 import { chunkHeadOf, messageIndexBytes, messagesIn, parseAttachment, parseRecord } from './parse.ts';
 import { Pieces } from './pieces.ts';
 import { guard, metadataFields, readMagic, recordHead, skip } from './records.ts';
+import { type ChunkStart, findChunk } from './seek.ts';
 
 /** A group of records as it was written. */
 export interface RawChunk {
@@ -18,6 +19,8 @@ export interface RawChunk {
   readonly firstVersion: number;
   /** The records' bytes: **views** that the next chunk overwrites. */
   readonly records: readonly Uint8Array[];
+  /** When each record was written: whole milliseconds since 1970, ascending. */
+  readonly times: readonly number[];
 }
 
 /** A segment being read. */
@@ -85,6 +88,16 @@ export class SegmentReader {
     return this.#continues;
   }
 
+  /**
+   * Goes on from the last chunk that begins `before` what is sought, for a reader that has read no chunk yet; gives its place,
+   * or undefined where reading begins at the front all the same. What lies before is not read, and so not checked.
+   */
+  async seek(before: (start: ChunkStart) => boolean): Promise<number | undefined> {
+    const found = await findChunk(this.#pieces, this.#version, before);
+    if (found !== undefined) this.#version = found.version;
+    return found?.offset;
+  }
+
   /** The next chunk, or undefined at the end. Throws {@link BadPlace}. */
   async next(): Promise<RawChunk | undefined> {
     const pieces = this.#pieces;
@@ -103,7 +116,8 @@ export class SegmentReader {
       this.#version += 1;
     }
     this.#indexBytes = messageIndexBytes(messages.length);
-    return { offset, end: pieces.offset, firstVersion, records: messages.map(({ data }) => data) };
+    const times = messages.map(({ writtenMs }) => writtenMs);
+    return { offset, end: pieces.offset, firstVersion, records: messages.map(({ data }) => data), times };
   }
 
   /** The frame of the attachment, a copy: of the initial weights, or a snapshot. Throws {@link BadPlace}. */

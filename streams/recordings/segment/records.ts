@@ -53,8 +53,7 @@ export async function skip(pieces: Pieces, expected: Opcode, expectedLength?: nu
   if (opcode !== expected || byteLength !== (expectedLength ?? byteLength)) {
     throw new BadPlace(`a record of kind ${opcode} and ${byteLength} bytes instead of kind ${expected}`, offset);
   }
-  if (pieces.has(byteLength)) pieces.take(byteLength);
-  else pieces.seek(offset + byteLength);
+  pieces.seek(offset + byteLength);
   return { offset, byteLength };
 }
 

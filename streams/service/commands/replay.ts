@@ -1,21 +1,12 @@
-// `gradwire replay RECORDING`: folds a recording again, to the same bits, or under other hyper-parameters.
+// `gradwire replay RECORDING`: folds a recording again, or pushes it into another trainer, as fast as it can or as it was.
 import { Command } from 'commander';
-import { lastValueFrom, tap } from 'rxjs';
 import { GradwireError } from '../../../src/errors.ts';
-import { encodeSnapshot } from '../../../src/frames/snapshot.ts';
-import { RMSprop } from '../../../src/rmsprop/rmsprop.ts';
-import { rmsprop } from '../../operators/rmsprop.ts';
-import { snapshotOf } from '../../operators/snapshot.ts';
-import { type FoldStart, foldFrom, type RecordedBatch, replay } from '../../recordings/index.ts';
-import { addHyperparameters, type HyperparameterOptions, hyperparametersIn, integer } from '../options.ts';
-import { print, readingProgress, writeWhole } from '../output.ts';
+import { addHyperparameters, factor, hyperparametersIn, integer, versionOrTime } from '../options.ts';
+import { type FoldOptions, fold } from '../replay/fold.ts';
+import { type PushOptions, push } from '../replay/push.ts';
+import { mostInFlight } from '../replay/pushing.ts';
 
-interface ReplayOptions extends HyperparameterOptions {
-  snapshot?: string;
-  until?: number;
-  out?: string;
-  json?: boolean;
-}
+type ReplayOptions = FoldOptions & Omit<PushOptions, 'to'> & { to?: string };
 
 /** The command. */
 export function replayCommand(): Command {
@@ -23,65 +14,44 @@ export function replayCommand(): Command {
     .description('fold a recording again: without options to the digest that the live run printed')
     .argument('<recording>', 'a recording: an .mcap file, or the directory of a trainer')
     .option('--snapshot <file>', 'start from this snapshot of the same run instead of the initial weights')
-    .option('--until <version>', 'stop at this version', integer(0))
+    .option(
+      '--from <version|time>',
+      'begin after this version, or with the first batch written at or after this time; what leads there is folded silently',
+      versionOrTime,
+    )
+    .option(
+      '--until <version|time>',
+      'stop at this version, or with the last batch written at or before this time',
+      versionOrTime,
+    )
+    .option('--speed <factor>', 'the original timing, so many times as fast (default: as fast as possible)', factor)
+    .option('--to <url>', 'push the batches into this trainer instead of folding them here; again after a cut, it goes on')
+    .option(
+      '--in-flight <batches>',
+      'with --to: batches under way at once; 1 where the trainer refuses what is stale',
+      integer(1, mostInFlight),
+      mostInFlight,
+    )
+    .option('--skip-refused', 'with --to: count the batches that the trainer refuses, and go on')
     .option('--out <file>', 'write the state at the end to this safetensors file')
     .option('--json', 'one JSON object');
   return addHyperparameters(command, 'default: as recorded')
-    .addHelpText('after', '\nExample:\n  gradwire replay run --lr 0.02 --out faster.safetensors\n')
-    .action(fold);
+    .addHelpText(
+      'after',
+      '\nExample:\n  gradwire replay run --lr 0.02 --out faster.safetensors\n' +
+        '  gradwire replay run --from 2026-11-23T08:00:00Z --speed 10 --to http://localhost:8081\n',
+    )
+    .action(run);
 }
 
-async function fold(path: string, { snapshot, until, out, json, ...options }: ReplayOptions): Promise<void> {
-  const start = await foldFrom(path, { snapshot });
-  if (until !== undefined && until < start.version) {
-    throw new GradwireError('E_CONFIG', `--until ${until} lies before the snapshot's version ${start.version}`);
+async function run(path: string, options: ReplayOptions): Promise<void> {
+  const { to, skipRefused, inFlight, snapshot, out, from, until, speed, json } = options;
+  if (to === undefined) {
+    if (skipRefused) throw new GradwireError('E_CONFIG', '--skip-refused is for --to');
+    await fold(path, options);
+    return;
   }
-  const startMs = performance.now();
-  const { optimizer, ...place } = await foldAll(path, start, { until, changed: hyperparametersIn(options) });
-  const seconds = (performance.now() - startMs) / 1000;
-  if (out !== undefined)
-    await writeWhole(out, encodeSnapshot(snapshotOf({ optimizer }, { ...start, ...place, model: start.name })));
-  const batches = optimizer.version - start.version;
-  const figures = { batches, seconds: round(seconds), 'batches/s': Math.round(batches / seconds) };
-  if (json)
-    print(
-      { version: optimizer.version, digest: optimizer.digest(), batches, seconds, batchesPerSecond: batches / seconds, out },
-      { json },
-    );
-  else print({ version: optimizer.version, digest: optimizer.digest(), ...figures, state: out });
-}
-
-/** The optimizer at the end of the fold, and where in which history it stands. */
-async function foldAll(
-  path: string,
-  start: FoldStart,
-  { until, changed }: { until: number | undefined; changed: HyperparameterOptions },
-): Promise<{ optimizer: RMSprop; epoch: number; examples: number; run: string }> {
-  const config = { ...start.optimizer, ...changed };
-  let optimizer = new RMSprop(start.model, config);
-  optimizer.restore(start.state);
-  let { epoch, examples } = start;
-  const note = (batch: RecordedBatch): void => {
-    start.producers.note(batch.header, batch.payload, batch.version);
-    epoch = batch.epoch;
-    examples += batch.examples ?? 0;
-  };
-  const bar = readingProgress('replaying');
-  const onRefused = (error: GradwireError): never => {
-    throw error;
-  };
-  const batches$ = replay(path, { from: start.version, until, model: start.model, progress: bar.update });
-  try {
-    const steps$ = batches$.pipe(tap(note), rmsprop(start.model, { ...config, state: start.state, onRefused }));
-    optimizer = (await lastValueFrom(steps$, { defaultValue: undefined }))?.optimizer ?? optimizer;
-  } finally {
-    bar.stop();
-  }
-  // other hyper-parameters make another history
-  const run = Object.keys(changed).length === 0 ? start.run : globalThis.crypto.randomUUID().replaceAll('-', '');
-  return { optimizer, epoch, examples, run };
-}
-
-function round(seconds: number): number {
-  return Math.round(seconds * 1000) / 1000;
+  const [folding] = Object.entries({ ...hyperparametersIn(options), snapshot, out }).filter(([, value]) => value !== undefined);
+  if (folding !== undefined) throw new GradwireError('E_CONFIG', `--${folding[0]} is for folding here, not for --to`);
+  await push(path, { to, skipRefused, inFlight, from, until, speed, json });
 }

@@ -5,7 +5,7 @@ import type { Durability } from '../../recordings/index.ts';
 import { trainer } from '../../trainer.ts';
 import { readModel } from '../model.ts';
 import { addHyperparameters, type HyperparameterOptions, hyperparametersIn, integer, number, settings } from '../options.ts';
-import { bytes, lines, print, readingProgress } from '../output.ts';
+import { bytes, lines, print, readingProgress, warn } from '../output.ts';
 import { stopped } from '../stop.ts';
 
 interface ServeOptions extends HyperparameterOptions {
@@ -109,10 +109,6 @@ async function serve({ json, ...options }: ServeOptions): Promise<void> {
     process.stdout.write(
       lines({ ...facts, recorded: bytes(t.recordedBytes), replay: `npx gradwire replay '${options.directory}'` }),
     );
-}
-
-function warn(text: string): void {
-  process.stderr.write(`gradwire: ${text}\n`);
 }
 
 /** A trainer on the port asked for; without one on the standard port, or on a free one where that is taken. */

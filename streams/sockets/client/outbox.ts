@@ -128,14 +128,16 @@ export class Outbox {
     if (inFlight === undefined || this.#unsent === 0) return;
     clearTimeout(this.#timer);
     const nowMs = performance.now();
-    let nextMs = Number.POSITIVE_INFINITY;
     for (const entry of this.#entries.values()) {
       if (entry.sent) continue;
-      if (entry.notBeforeMs > nowMs) nextMs = Math.min(nextMs, entry.notBeforeMs);
-      else if (!inFlight.allows(entry.frame.byteLength)) return;
-      else this.#dispatch(entry, inFlight);
+      if (entry.notBeforeMs > nowMs) {
+        // those after it wait too, or they would overtake it
+        this.#timer = setTimeout(() => this.#flush(), entry.notBeforeMs - nowMs);
+        return;
+      }
+      if (!inFlight.allows(entry.frame.byteLength)) return;
+      this.#dispatch(entry, inFlight);
     }
-    if (nextMs < Number.POSITIVE_INFINITY) this.#timer = setTimeout(() => this.#flush(), nextMs - nowMs);
   }
 
   #dispatch(entry: Entry, inFlight: InFlight): void {

@@ -7,8 +7,16 @@ import type { Ack, Nack } from '../../operators/flow.ts';
 import type { Welcome } from '../protocol/words.ts';
 import { Outbox, type Pushed } from './outbox.ts';
 
-/** A batch as a worker pushes it: its identity is the worker's. */
-export type WorkerBatch<Name extends string = string> = Pick<Batch<Name>, 'gradients' | 'base' | 'examples' | 'loss' | 'time'>;
+/** A batch as a worker pushes it: its producer is the worker's. */
+export interface WorkerBatch<Name extends string = string>
+  extends Pick<Batch<Name>, 'gradients' | 'base' | 'examples' | 'loss' | 'time'> {
+  /**
+   * The batch's number, above those that this worker has pushed; the next one unless told. A program that keeps its batches
+   * and their numbers, and gives `producer` and `producerEpoch`, pushes them again after a crash without doubling any: the same
+   * bytes, `base` included, under the same number are answered as a duplicate.
+   */
+  readonly sequence?: number;
+}
 
 /** What pushes are numbered by, and limited to. */
 export interface PushesOptions {
@@ -37,7 +45,9 @@ export class Pushes<Name extends string = string> {
   #earlyBytes = 0;
   #model: Layout<Name> | undefined;
   #producerEpoch: number | undefined;
+  // the highest of this producer and epoch, here or at the trainer
   #sequence: number | undefined;
+  #lastPushed = -1;
   #error: GradwireError | undefined;
 
   constructor(options: PushesOptions, send: (frame: Uint8Array<ArrayBuffer>) => void) {
@@ -52,6 +62,11 @@ export class Pushes<Name extends string = string> {
     return this.#producerEpoch;
   }
 
+  /** The highest number of this producer and epoch, pushed here or known to the trainer; undefined before the first welcome. */
+  get sequence(): number | undefined {
+    return this.#sequence;
+  }
+
   /** Batches that are unanswered. */
   get size(): number {
     return this.#outbox.size + this.#early.length;
@@ -60,7 +75,8 @@ export class Pushes<Name extends string = string> {
   /** Resolves with the ack. See {@link RemoteWorker.push} for its errors. */
   async push(batch: WorkerBatch<Name>, version: number): Promise<Pushed> {
     if (this.#error !== undefined) throw this.#error;
-    refuseUnknownOptions('worker batch', batch, ['gradients', 'base', 'examples', 'loss', 'time']);
+    refuseUnknownOptions('worker batch', batch, ['gradients', 'base', 'examples', 'loss', 'time', 'sequence']);
+    refuseSequence(batch.sequence);
     const { maxQueue, maxQueueBytes } = this.#options;
     if (this.size >= maxQueue || this.#outbox.byteLength + this.#earlyBytes >= maxQueueBytes) {
       const text = `${this.size} batches wait for an answer already; nothing was sent; wait for one of them`;
@@ -111,14 +127,26 @@ export class Pushes<Name extends string = string> {
     return early;
   }
 
-  async #add(model: Layout<Name>, { base, ...batch }: WorkerBatch<Name> & { base: number }): Promise<Pushed> {
-    const sequence = (this.#sequence ?? 0) + 1;
+  async #add(model: Layout<Name>, { base, sequence: asked, ...batch }: WorkerBatch<Name> & { base: number }): Promise<Pushed> {
+    const highest = this.#sequence ?? 0;
+    const sequence = asked ?? highest + 1;
+    // unanswered batches are kept, and sent again, in the order of their numbers
+    if (sequence <= this.#lastPushed) {
+      const text = `sequence ${sequence} does not follow ${this.#lastPushed}, which was pushed before it; nothing was sent`;
+      throw new GradwireError('E_CONFIG', text);
+    }
     const identity = { producer: this.producer, producerEpoch: this.#producerEpoch ?? 0, sequence, base };
     const frame = encodeGradients(model, identity, batch, anyFinite);
     // a batch that does not fit has thrown and takes no number
-    this.#sequence = sequence;
+    this.#lastPushed = sequence;
+    this.#sequence = Math.max(highest, sequence);
     return this.#outbox.add(sequence, frame);
   }
+}
+
+function refuseSequence(sequence: unknown): void {
+  if (sequence === undefined || (Number.isSafeInteger(sequence) && (sequence as number) >= 0)) return;
+  throw new GradwireError('E_CONFIG', `sequence must be an integer 0..2^53-1; got ${String(sequence)}; nothing was sent`);
 }
 
 /** A copy, for its arrays are the caller's and may be written again. What is no gradient is left for the check. */

@@ -126,6 +126,14 @@ export class RemoteWorker<Name extends string = string> extends RemoteReplica<Na
     return this.#pushes.producer;
   }
 
+  /**
+   * The highest sequence number of this producer and epoch, pushed here or known to the trainer; undefined before the first
+   * welcome, 0 where there is none.
+   */
+  get sequence(): number | undefined {
+    return this.#pushes.sequence;
+  }
+
   /** Batches that are unanswered. */
   get unanswered(): number {
     return this.#pushes.size;
@@ -135,7 +143,7 @@ export class RemoteWorker<Name extends string = string> extends RemoteReplica<Na
    * Pushes one batch; resolves when the trainer has it in its journal and has folded it, exactly once, as `version`.
    *
    * `base` is the version the gradients were computed on: the one held now, unless told. The gradients are copied, and sent
-   * again after every cut until they are answered.
+   * again after every cut until they are answered. `sequence` numbers the batch; it counts on unless told.
    *
    * @throws GradwireError `E_BUSY` where `maxQueue` batches are unanswered; `E_CLOSED`; the codes of a batch that does not fit,
    *   found here or by the trainer. Nothing was applied then, except after `E_CLOSED`, which leaves that open.
