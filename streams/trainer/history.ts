@@ -16,9 +16,9 @@ export type History<Name extends string = string> = Pick<
 
 /** The history in the directory, a new one where it is empty; one in memory where there is no directory. */
 export async function openHistory<Name extends string>(options: TrainerOptions<Name>): Promise<History<Name>> {
-  const { directory, name, model, optimizer = {}, durability, snapshots: { keep } = {} } = options;
+  const { directory, name, model, optimizer = {}, durability, segmentBytes, snapshots: { keep } = {} } = options;
   if (directory === undefined) return forgetful(options);
-  return await openJournal<Name>(directory, { name, model, optimizer, durability, keepSnapshots: keep });
+  return await openJournal<Name>(directory, { name, model, optimizer, durability, segmentBytes, keepSnapshots: keep });
 }
 
 function forgetful<Name extends string>({ name = 'default', model, optimizer = {} }: TrainerOptions<Name>): History<Name> {

@@ -27,6 +27,8 @@ export interface TrainerOptions<Name extends string = string> {
   readonly directory?: string;
   /** What an ack means: `fsync` (default) survives power loss, `os` the process, `none` nothing. */
   readonly durability?: Durability;
+  /** A segment of the recording that has as many bytes is closed and the next begun; 256 MiB unless told. */
+  readonly segmentBytes?: number;
   /** The server; without it the trainer is this process' own. */
   readonly listen?: ServeOptions;
   readonly snapshots?: SnapshotSettings;
@@ -44,6 +46,7 @@ const names = [
   'optimizer',
   'directory',
   'durability',
+  'segmentBytes',
   'listen',
   'snapshots',
   'maxStaleness',
@@ -52,7 +55,8 @@ const names = [
 ];
 
 /** Throws `E_CONFIG` for options that cannot be meant, before anything is opened. */
-export function refuseTrainerOptions({ snapshots = {}, maxStaleness, maxWaitingBytes, ...options }: TrainerOptions<never>): void {
+export function refuseTrainerOptions({ snapshots = {}, ...options }: TrainerOptions<never>): void {
+  const { maxStaleness, maxWaitingBytes, segmentBytes } = options;
   refuseUnknownOptions('trainer', options, names);
   refuseUnknownOptions('snapshots', snapshots, ['every', 'intervalMs', 'keep']);
   const { every = 1, intervalMs = 1, keep = 1 } = snapshots;
@@ -61,6 +65,7 @@ export function refuseTrainerOptions({ snapshots = {}, maxStaleness, maxWaitingB
   if (!(intervalMs > 0))
     throw new GradwireError('E_CONFIG', `snapshots.intervalMs must be a number > 0; got ${String(intervalMs)}`);
   if (maxStaleness !== undefined && maxStaleness !== Number.POSITIVE_INFINITY) demandCount('maxStaleness', maxStaleness, 0);
+  if (segmentBytes !== undefined) demandCount('segmentBytes', segmentBytes, 1);
   if (maxWaitingBytes !== undefined) demandCount('maxWaitingBytes', maxWaitingBytes, 1);
 }
 
