@@ -43,7 +43,8 @@ export class Pushing {
   changed = 0;
   readonly #random: Random;
   readonly #sent = new Map<number, Pick<Acked, 'key' | 'payload'>>();
-  #pushed = 0;
+  /** Calls of `push`. */
+  pushed = 0;
   #stopping = false;
   readonly #lanes: Promise<void>[];
 
@@ -64,7 +65,7 @@ export class Pushing {
   async #push(): Promise<void> {
     while (!this.#stopping) {
       // numbered in the order of the calls, from 1
-      const sequence = ++this.#pushed;
+      const sequence = ++this.pushed;
       await this.worker.push({ gradients: batchOf(this.#random), examples: 4 }).then(
         ({ version, duplicate }) => this.#acked(sequence, version, duplicate),
         ({ code }: { code: string }) => this.refused.set(code, (this.refused.get(code) ?? 0) + 1),

@@ -6,7 +6,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { GradwireError } from '../../src/errors.ts';
 import { openJournal } from '../../streams/recordings/index.ts';
-import { admitted, all, directory, foldOf, model, type Name, names, optimizer, removeDirectories } from './runs.ts';
+import { admitted, all, directory, foldOf, model, type Name, names, optimizer, removeDirectories } from '../recordings/runs.ts';
 import { specimen } from './specimen.ts';
 
 test.after(removeDirectories);

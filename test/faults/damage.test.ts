@@ -5,7 +5,7 @@ import { from } from 'rxjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openJournal, openRecording } from '../../streams/recordings/index.ts';
-import { admitted, all, directory, foldOf, model, type Name, optimizer, refusal, removeDirectories } from './runs.ts';
+import { admitted, all, directory, foldOf, model, type Name, optimizer, refusal, removeDirectories } from '../recordings/runs.ts';
 import { recordLength, specimen } from './specimen.ts';
 
 test.after(removeDirectories);

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { from } from 'rxjs';
 import { openJournal } from '../../streams/recordings/index.ts';
-import { admitted, all, batches, digestsOf, directory, model, type Name, optimizer } from './runs.ts';
+import { admitted, all, batches, digestsOf, directory, model, type Name, optimizer } from '../recordings/runs.ts';
 
 /** A recording, cleanly closed. */
 export interface Specimen {
