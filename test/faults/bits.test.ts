@@ -1,95 +1,162 @@
-// Bit rot: a flip of any byte of a recording is harmless or seen; what it folds to is never something else.
-import { closeSync, openSync, readFileSync, truncateSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
-import { from as source } from 'rxjs';
+// Bit rot: every single bit of a small journal and of a snapshot flipped is harmless or seen; what it leads to is never another state.
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { GradwireError } from '../../src/errors.ts';
-import { openJournal } from '../../streams/recordings/index.ts';
-import { admitted, all, directory, foldOf, model, type Name, names, optimizer, removeDirectories } from '../recordings/runs.ts';
-import { specimen } from './specimen.ts';
+import { decodeSnapshot } from '../../src/frames/snapshot.ts';
+import { layout } from '../../src/layout.ts';
+import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
+import { segmentName, snapshotName } from '../../streams/recordings/history/names.ts';
+import { foldOf, removeDirectories } from '../recordings/runs.ts';
+import { figure } from '../support/figures.ts';
+import { MemoryFiles } from './memory-files.ts';
+import { specimen, twoSegments } from './specimen.ts';
+import {
+  type Expected,
+  type Outcome,
+  outcomeOf,
+  type Reading,
+  standOfBytes,
+  standOfReader,
+  standOfSnapshot,
+  standOfTrainer,
+} from './stands.ts';
 
-test.after(removeDirectories);
+const { given, digests, bytes, chunks, ending, snapshot } = await specimen(3);
+const split = await twoSegments(given);
+const files = new MemoryFiles();
+test.after(() => {
+  files.restore();
+  removeDirectories();
+});
 
-const { given, digests, bytes, chunks, ending, crashed, closed } = await specimen(4);
+const first = segmentName({ epoch: 1, firstVersion: 1 });
+const second = segmentName({ epoch: 2, firstVersion: split.firstVersion });
+const name = snapshotName(2);
+// the decoded batches are compared too, at one bit of each byte; at every bit with GRADWIRE_LONG=1
+const isDeep = (bit: number): boolean => process.env.GRADWIRE_LONG === '1' || bit % 8 === Math.floor(bit / 8) % 8;
 
-/** What becomes of a damaged recording; another fold is the one thing that may not. */
-async function outcomeOf(path: string, expected: readonly string[]): Promise<'harmless' | 'torn' | 'refused'> {
-  try {
-    const { digest, version, headers, torn } = await foldOf(path);
-    assert.is(digest, digests[version], 'folded to other bits');
-    assert.equal(headers, expected.slice(0, version), 'other producers, sequences or labels');
-    if (version === given.length) return 'harmless';
-    assert.is(torn.length, 1, `lost versions after ${version} in silence`);
-    return 'torn';
-  } catch (error) {
-    if (error instanceof GradwireError) return 'refused';
-    throw error;
-  }
-}
+type Counts = Record<Outcome, number>;
+const sumOf = (counts: Counts): number => counts.harmless + counts['passed over'] + counts.refused;
+const shown = (counts: Counts): string =>
+  `${sumOf(counts)} flips: refused ${counts.refused}, passed over and told of ${counts['passed over']}, harmless ${counts.harmless}, wrong states 0`;
 
-/** Flips a bit of every byte of `target`, one at a time, and counts what becomes of `path`. */
-async function flipEach(path: string, target: string, from: number, to: number) {
-  const outcomes = { harmless: 0, torn: 0, refused: 0 };
-  const original = readFileSync(target);
-  const { headers } = await foldOf(path);
-  const file = openSync(target, 'r+');
-  for (let i = from; i < to; i++) {
-    for (const mask of masks(i)) {
-      writeSync(file, Uint8Array.of(original[i] ^ mask), 0, 1, i);
-      const outcome = await outcomeOf(path, headers).catch((error: Error) => {
-        error.message = `byte ${i} ^ ${mask}: ${error.message}`;
+/** Flips each bit of `target`, one at a time, and counts what becomes of the folder. */
+async function flipEach(
+  folder: string,
+  target: Uint8Array,
+  readings: readonly { readonly reading: Reading; readonly expected: Expected; readonly deep: boolean }[],
+  { from = 0, to = target.byteLength }: { from?: number; to?: number } = {},
+): Promise<Counts> {
+  const counts = { harmless: 0, 'passed over': 0, refused: 0 };
+  for (let bit = from * 8; bit < to * 8; bit++) {
+    target[bit >> 3] ^= 1 << (bit & 7);
+    for (const { reading, expected, deep } of readings) {
+      if (deep && !isDeep(bit)) continue;
+      const outcome = await outcomeOf(reading(folder), expected).catch((error: Error) => {
+        error.message = `byte ${bit >> 3}, bit ${bit & 7}: ${error.message}`;
         throw error;
       });
-      outcomes[outcome] += 1;
+      if (!deep) counts[outcome] += 1;
     }
-    writeSync(file, original, i, 1, i);
+    target[bit >> 3] ^= 1 << (bit & 7);
   }
-  closeSync(file);
-  return outcomes;
+  return counts;
 }
 
-// one bit of each byte; all of them with GRADWIRE_LONG=1
-const masks = (i: number) => (process.env.GRADWIRE_LONG === '1' ? [1, 2, 4, 8, 16, 32, 64, 128, 255] : [1 << (i % 8)]);
-
-test('any byte flipped in a closed recording is harmless or refused', async () => {
-  const path = closed();
-  const outcomes = await flipEach(path, path, 0, bytes.byteLength);
-  assert.is(outcomes.torn, 0, JSON.stringify(outcomes));
-  assert.ok(outcomes.refused > ending - chunks[0] - 300, JSON.stringify(outcomes));
-});
-
-test('any byte flipped in a recording that was not closed is harmless, refused, or in its last group a torn tail', async () => {
-  const path = crashed();
-  const before = await flipEach(path, path, 0, chunks[3]);
-  assert.is(before.torn, 0, JSON.stringify(before));
-  const last = await flipEach(path, path, chunks[3], ending);
-  assert.ok(last.torn > 0, JSON.stringify(last));
-});
-
-test('any byte flipped in the first segment of two is harmless or refused: the second proves what was acknowledged', async () => {
-  const path = await makeRun();
-  const [first] = names(path, /^seg/);
-  const size = readFileSync(join(path, first)).byteLength;
-  const outcomes = await flipEach(path, join(path, first), 0, size);
-  assert.is(outcomes.torn, 0, JSON.stringify(outcomes));
-});
-
-/** A run whose first trainer died after two batches. */
-async function makeRun(): Promise<string> {
-  const path = directory();
-  const run = admitted(given);
-  const first = await openJournal<Name>(path, { model, optimizer, durability: 'os' });
-  for (const batch of run.slice(0, 2)) await all(source([batch]).pipe(first.commit()));
-  await first.close();
-  const [name] = names(path, /^seg/);
-  const file = join(path, name);
-  truncateSync(file, readFileSync(file).indexOf('gradwire.end') - 13);
-  const second = await openJournal<Name>(path, { durability: 'os' });
-  await all(second.records$);
-  for (const batch of run.slice(2)) await all(source([batch]).pipe(second.commit()));
-  await second.close();
-  return path;
+/** All ways to read a folder, with what each finds while it is sound. `fallbacks` changes the folder, and changes it back. */
+async function readingsOf(folder: string, fallbacks: readonly ((read: () => Promise<void>) => Promise<void>)[] = []) {
+  const readings = [];
+  for (const [reading, deep] of [
+    [standOfBytes, false],
+    [standOfReader, true],
+    [standOfTrainer, true],
+  ] as const) {
+    const expected = { sound: await reading(folder), fallbacks: [] as Awaited<ReturnType<Reading>>[] };
+    for (const change of fallbacks) await change(async () => void expected.fallbacks.push(await reading(folder)));
+    readings.push({ reading, expected, deep });
+  }
+  return readings;
 }
+
+test('any bit flipped in a closed journal is refused or harmless', async () => {
+  const target = Buffer.from(bytes);
+  const path = files.put('closed', first, target);
+  assert.is((await foldOf(path)).digest, digests[3]);
+  const counts = await flipEach(files.folder('closed'), target, await readingsOf(files.folder('closed')));
+  figure(`bits: a closed journal of ${bytes.byteLength} bytes, ${shown(counts)}`);
+  assert.is(counts['passed over'], 0);
+  assert.ok(counts.refused > (ending - chunks[0]) * 7.5, JSON.stringify(counts));
+});
+
+test('any bit flipped in a journal that was not closed is refused or harmless, in its last group a torn tail that is told of', async () => {
+  const target = Buffer.from(bytes.subarray(0, ending));
+  const folder = files.folder('crashed');
+  files.put('crashed', first, target);
+  const cut = async (read: () => Promise<void>): Promise<void> => {
+    files.put('crashed', first, target.subarray(0, chunks[2]));
+    await read();
+    files.put('crashed', first, target);
+  };
+  const readings = await readingsOf(folder, [cut]);
+  const before = await flipEach(folder, target, readings, { to: chunks[2] });
+  const last = await flipEach(folder, target, readings, { from: chunks[2] });
+  figure(`bits: a crashed journal of ${target.byteLength} bytes, before its last group, ${shown(before)}`);
+  figure(`bits: a crashed journal, its last group, which nothing later proves, ${shown(last)}`);
+  assert.is(before['passed over'], 0, JSON.stringify(before));
+  assert.ok(last['passed over'] > 0, JSON.stringify(last));
+});
+
+test('any bit flipped in the first segment of two is refused or harmless: the second proves what was acknowledged', async () => {
+  const target = Buffer.from(split.first);
+  const folder = files.folder('two');
+  files.put('two', first, target);
+  files.put('two', second, split.second);
+  assert.is((await foldOf(folder)).digest, digests[3]);
+  const counts = await flipEach(folder, target, await readingsOf(folder));
+  figure(`bits: the crashed first segment of two, ${target.byteLength} bytes, ${shown(counts)}`);
+  assert.is(counts['passed over'], 0, JSON.stringify(counts));
+});
+
+test('any bit flipped in a snapshot makes the trainer pass it over and say so, and replay instead', async () => {
+  const target = Buffer.from(snapshot);
+  const folder = files.folder('snapshot');
+  files.put('snapshot', first, bytes);
+  files.put('snapshot', name, target);
+  const without = async (read: () => Promise<void>): Promise<void> => {
+    files.remove('snapshot', name);
+    await read();
+    files.put('snapshot', name, target);
+  };
+  const readings = await readingsOf(folder, [without]);
+  const [trainer] = readings.filter(({ reading }) => reading === standOfTrainer);
+  assert.is.not(trainer.expected.sound.text, trainer.expected.fallbacks[0].text);
+  const alone = () => standOfSnapshot(`${folder}/${name}`);
+  const expected = { sound: await alone(), fallbacks: [{ text: 'passed over', version: 0, told: 1 }] };
+  const counts = await flipEach(folder, target, [{ reading: alone, expected, deep: false }, trainer]);
+  figure(`bits: a snapshot of ${target.byteLength} bytes, ${shown(counts)}`);
+  assert.is(counts.refused, 0, JSON.stringify(counts));
+  assert.ok(counts['passed over'] > target.byteLength * 7.5, JSON.stringify(counts));
+  // from the snapshot and from the beginning the fold is the same
+  const { state, optimizer } = decodeSnapshot(snapshot);
+  const fold = new RMSprop(layout({ w: [3], table: [5, 2] }), optimizer);
+  fold.restore(state);
+  fold.step(given[2]);
+  assert.is(fold.digest(), digests[3]);
+});
+
+test('control: a reading that believes what it finds is caught', async () => {
+  const target = Buffer.from(bytes);
+  const folder = files.folder('control');
+  files.put('control', first, target);
+  const sound = await standOfBytes(folder);
+  target[chunks[1] + 300] ^= 1;
+  const believing = Promise.resolve({ ...sound, text: `${sound.text.slice(0, -1)}x` });
+  const wrong = await outcomeOf(believing, { sound, fallbacks: [] }).catch(({ message }: Error) => message);
+  assert.is(wrong, 'a wrong state: version 3 in place of 3, told of 0');
+  const silent = Promise.resolve({ ...sound, text: sound.text.split('\n').slice(0, -1).join('\n'), version: 2 });
+  assert.match(
+    await outcomeOf(silent, { sound, fallbacks: [await silent] }).catch(({ message }: Error) => message),
+    'a wrong state',
+  );
+});
 
 test.run();

@@ -122,7 +122,10 @@ test(`${kills} kills at any moment and at delicate ones: nothing acknowledged is
   );
   assert.equal(faults, [], `the replica's versions (seed ${seed})`);
 
-  const [newest = ''] = readdirSync(directory).filter((name) => name.startsWith('snap-')).sort().reverse();
+  const [newest = ''] = readdirSync(directory)
+    .filter((name) => name.startsWith('snap-'))
+    .sort()
+    .reverse();
   const { state } = decodeSnapshot(readFileSync(join(directory, newest)));
   sameState(state, alone.state(), `the last trainer's state (seed ${seed})`);
   sameBits(replicaWeights, alone.parameters.flat, `the replica's weights (seed ${seed})`);
@@ -195,7 +198,9 @@ async function controlled(
 
 test('control: with durability "none" the same audit finds batches that are lost', async ({ directory }) => {
   const found = await controlled(directory, { durability: 'none' }, ({ lost }) => lost > 0);
-  figure(`kills, control: durability "none": lost ${found.lost} of ${found.acknowledged} acknowledged after ${found.kills} kills`);
+  figure(
+    `kills, control: durability "none": lost ${found.lost} of ${found.acknowledged} acknowledged after ${found.kills} kills`,
+  );
   assert.ok(found.lost > 0, `seed ${seed}`);
 });
 

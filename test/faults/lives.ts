@@ -82,7 +82,10 @@ export class Lives {
   }
 
   #load(): Loading {
-    const child = fork(program, [JSON.stringify(this.#options)], { execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    const child = fork(program, [JSON.stringify(this.#options)], {
+      execArgv: [],
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
     const loadMs = once(child, 'message').then(([message]) => (message as { loadMs: number }).loadMs);
     loadMs.catch(() => undefined);
     return { child, loadMs };

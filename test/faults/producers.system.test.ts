@@ -108,10 +108,7 @@ test('with 30 % random resends by WebSocket and HTTP across kills each batch is 
     `producers: ${counts.batches} batches, ${counts.resends} random resends by WebSocket and HTTP across ${counts.kills} kills (${counts.unanswered} sendings cut off; seed ${seed}): recorded ${recorded}, applied twice ${twice}, answered with another version than the first ${counts.wrong}`,
   );
   assert.equal({ recorded, twice, wrong: counts.wrong }, { recorded: 600, twice: 0, wrong: 0 });
-  assert.equal(
-    acks.sort(),
-    [...first].map(([key, version]) => `${key} ${version}`).sort(),
-  );
+  assert.equal(acks.sort(), [...first].map(([key, version]) => `${key} ${version}`).sort());
 });
 
 test('of two connections with one name the higher epoch wins: the other is fenced, closed with 4502, and its pushes reject', async ({
@@ -139,7 +136,9 @@ test('of two connections with one name the higher epoch wins: the other is fence
   assert.is((await post(portOf(again), frameOf('w', 9, { producerEpoch: 5 }))).code, 'E_PRODUCER_FENCED');
   assert.equal(again.version, 3);
   await again.close();
-  figure(`producers: the older of two of one name: ${pending.length} of ${pending.length} waiting pushes rejected, closed with 4502, fenced after a restart too`);
+  figure(
+    `producers: the older of two of one name: ${pending.length} of ${pending.length} waiting pushes rejected, closed with 4502, fenced after a restart too`,
+  );
 });
 
 test('without an epoch the second connection of a name gets a higher one, after a restart too', async ({ directory }) => {
@@ -232,14 +231,17 @@ test(`push resolves exactly once through ${restarts} kills of the trainer, and i
     return new Pushing(`http://127.0.0.1:${options.listen.port}`, { producer, seed: seed + i });
   });
   const sights = { directory, random: chance(), nextAck: () => nextAck(workers) };
-  for (let i = 0; i < restarts; i++) await kill(i % 2 === 0 ? 'any moment' : 'the instant of an ack', await lives.begin(), sights);
+  for (let i = 0; i < restarts; i++)
+    await kill(i % 2 === 0 ? 'any moment' : 'the instant of an ack', await lives.begin(), sights);
   const { found, pushed } = await finish(lives, workers, directory);
   figure(
     `producers: ${pushed} pushes through ${restarts} kills: resolved ${found.acknowledged}, rejected 0, recorded ${found.recorded}, lost ${found.lost}, applied twice ${found.twice}`,
   );
 });
 
-test('a trainer that is stopped for longer than its workers wait, and goes on, applies each batch once', async ({ directory }) => {
+test('a trainer that is stopped for longer than its workers wait, and goes on, applies each batch once', async ({
+  directory,
+}) => {
   const options = await optionsFor(directory);
   const lives = new Lives(options);
   const url = `http://127.0.0.1:${options.listen.port}`;

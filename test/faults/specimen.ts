@@ -1,9 +1,10 @@
 // A small recording to damage: one chunk for each batch, and where everything stands in it.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { from } from 'rxjs';
+import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
 import { openJournal } from '../../streams/recordings/index.ts';
-import { admitted, all, batches, digestsOf, directory, model, type Name, optimizer } from '../recordings/runs.ts';
+import { admitted, all, batches, digestsOf, directory, model, type Name, optimizer, snapshotFrame } from '../recordings/runs.ts';
 
 /** A recording, cleanly closed. */
 export interface Specimen {
@@ -15,6 +16,8 @@ export interface Specimen {
   readonly chunks: readonly number[];
   /** Where the record begins that closes the segment. */
   readonly ending: number;
+  /** A snapshot of the version before the last. */
+  readonly snapshot: Uint8Array;
   /** Writes the file as a crash leaves it: without its end. */
   crashed(): string;
   /** Writes the file as it is. */
@@ -25,7 +28,14 @@ export interface Specimen {
 export async function specimen(count: number): Promise<Specimen> {
   const given = batches(count);
   const journal = await openJournal<Name>(directory(), { model, optimizer, durability: 'os' });
-  for (const batch of admitted(given)) await all(from([batch]).pipe(journal.commit()));
+  const fold = new RMSprop(model, optimizer);
+  for (const batch of admitted(given)) {
+    await all(from([batch]).pipe(journal.commit()));
+    if (batch.version === count) continue;
+    fold.step(batch.checked);
+    journal.start.producers.note(batch.header, batch.payload, batch.version);
+  }
+  const snapshot = snapshotFrame(journal, fold, 10);
   await journal.close();
   const bytes = readFileSync(journal.recording);
   const ending = bytes.indexOf('gradwire.end') - 13;
@@ -36,7 +46,24 @@ export async function specimen(count: number): Promise<Specimen> {
     return path;
   };
   const crashed = (): string => write(bytes.subarray(0, ending));
-  return { given, digests: digestsOf(given), bytes, chunks, ending, crashed, closed: () => write(bytes) };
+  return { given, digests: digestsOf(given), bytes, chunks, ending, snapshot, crashed, closed: () => write(bytes) };
+}
+
+/** A run of two segments, the first of which was not closed: its trainer died before the last batch. */
+export async function twoSegments(
+  given: Specimen['given'],
+): Promise<{ readonly first: Uint8Array; readonly second: Uint8Array; readonly firstVersion: number }> {
+  const path = directory();
+  const run = admitted(given);
+  const one = await openJournal<Name>(path, { model, optimizer, durability: 'os' });
+  for (const batch of run.slice(0, -1)) await all(from([batch]).pipe(one.commit()));
+  await one.close();
+  truncateSync(one.recording, readFileSync(one.recording).indexOf('gradwire.end') - 13);
+  const two = await openJournal<Name>(path, { durability: 'os' });
+  await all(two.records$);
+  await all(from(run.slice(-1)).pipe(two.commit()));
+  await two.close();
+  return { first: readFileSync(one.recording), second: readFileSync(two.recording), firstVersion: given.length };
 }
 
 /** The bytes of the MCAP record at `i`. */
