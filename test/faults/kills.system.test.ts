@@ -20,7 +20,7 @@ import { type Audit, audit } from './audit.ts';
 import { type Accepting, type LifeOptions, Lives, steadyPort } from './lives.ts';
 import { type Acked, type Name, nextAck, Pushing, shapes } from './pushing.ts';
 
-// watchdog: 300 s
+// watchdog: 400 s
 
 const kills = Number(process.env.GRADWIRE_KILLS ?? (process.env.GRADWIRE_LONG === '1' ? 1000 : 200));
 const optimizer = { preset: 'keras3', lr: 0.01, momentum: 0.9, centered: true, sparse: 'lazy' } as const;

@@ -20,8 +20,6 @@ export interface Specimen {
   readonly snapshot: Uint8Array;
   /** Writes the file as a crash leaves it: without its end. */
   crashed(): string;
-  /** Writes the file as it is. */
-  closed(): string;
 }
 
 /** Makes one of `count` batches. */
@@ -40,13 +38,12 @@ export async function specimen(count: number): Promise<Specimen> {
   const bytes = readFileSync(journal.recording);
   const ending = bytes.indexOf('gradwire.end') - 13;
   const chunks = [...bytes.keys()].filter((i) => i < ending && bytes[i] === 6 && isChunk(bytes, i));
-  const write = (content: Uint8Array): string => {
+  const crashed = (): string => {
     const path = join(directory(), 'a.mcap');
-    writeFileSync(path, content);
+    writeFileSync(path, bytes.subarray(0, ending));
     return path;
   };
-  const crashed = (): string => write(bytes.subarray(0, ending));
-  return { given, digests: digestsOf(given), bytes, chunks, ending, snapshot, crashed, closed: () => write(bytes) };
+  return { given, digests: digestsOf(given), bytes, chunks, ending, snapshot, crashed };
 }
 
 /** A run of two segments, the first of which was not closed: its trainer died before the last batch. */

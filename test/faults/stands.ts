@@ -26,9 +26,16 @@ export type Reading = (folder: string) => Promise<Stand>;
 
 /** The bytes that the fold is made from: heads, initial weights and records. Nothing is decoded, so it is quick. */
 export const standOfBytes: Reading = async (folder) => {
+  const initial = digestOf(bytesOf(await readInitial(await readHistory(folder))));
+  const { text, ...rest } = await standOfRecords(folder);
+  return { text: `${initial}\n${text}`, ...rest };
+};
+
+/** The same without the initial weights, for damage that is behind them. */
+export const standOfRecords: Reading = async (folder) => {
   const history = await readHistory(folder);
-  const initial = digestOf(bytesOf(await readInitial(history)));
-  const abouts = history.segments.map(({ about }) => about);
+  // the head of a segment that was cut off is told of as torn, and holds nothing
+  const abouts = history.segments.map(({ about }) => about).filter((each) => each !== undefined);
   const records: string[] = [];
   let told = 0;
   const onTorn = (): void => {
@@ -36,9 +43,7 @@ export const standOfBytes: Reading = async (folder) => {
   };
   for await (const chunk of chunksOf(history, { onTorn }))
     records.push(...chunk.records.map((each) => `${chunk.about.epoch} ${digestOf(each)}`));
-  // the head of a last segment that was cut off is told of as torn, and holds nothing
-  const about = JSON.stringify(abouts.filter((each) => each !== undefined));
-  return { text: [about, initial, ...records].join('\n'), version: records.length, told };
+  return { text: [JSON.stringify(abouts), ...records].join('\n'), version: records.length, told };
 };
 
 /** As whoever replays a recording finds it. */
@@ -69,7 +74,8 @@ export const standOfSnapshot: Reading = async (path) => {
     throw error;
   });
   if (found === undefined) return { text: 'passed over', version: 0, told: 1 };
-  return { ...standOf({ ...about, ...found, optimizer: found.optimizer }, []), told: 0 };
+  const { model: name, parameters } = found;
+  return { ...standOf({ ...found, name, model: parameters.layout }, []), told: 0 };
 };
 
 function standOf(start: Omit<FoldStart, 'epoch'>, batches: readonly RecordedBatch<Name>[]): Pick<Stand, 'text' | 'version'> {
