@@ -171,7 +171,7 @@ function report({ byAim, accepted }: Toll, audits: readonly Audit[], workers: re
   );
 }
 
-/** A short run against a trainer that lacks a protection: what the audit finds after the kill that shows it, or after 40. */
+/** A short run against a trainer that lacks a protection: what the audit finds after the kill that shows it, or after 100. */
 async function controlled(
   directory: string,
   without: Partial<LifeOptions>,
@@ -189,7 +189,7 @@ async function controlled(
     await kill('the instant of an ack', await lives.begin(), sights);
     count += 1;
     found = await audit(directory, acksOf(workers));
-  } while (!shows(found) && count < 40);
+  } while (!shows(found) && count < 100);
   await lives.end();
   for (const { worker } of workers) await worker.close();
   await Promise.all(workers.map((each) => each.stop()));

@@ -22,7 +22,7 @@ export interface Acked {
 }
 
 /** A batch of any kind. */
-export function batchOf(random: Random): GradientRecord<Name> {
+function batchOf(random: Random): GradientRecord<Name> {
   const values = (length: number): Float32Array => Float32Array.from({ length }, () => random() * 2 - 1);
   const table = { rows: Int32Array.from({ length: 4 }, () => whole(random, 0, 2047)), values: values(32) };
   const kind = random();
