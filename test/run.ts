@@ -1,13 +1,18 @@
 // The test runner: each test/**/*.test.ts in a process of its own, and nothing passes in silence.
-// `npm test -- layout sockets` runs the paths that hold one of the words, `'!system'` leaves paths out, `--root DIR` looks elsewhere.
+// `npm test -- layout sockets` runs the paths that hold one of the words, `'!system'` leaves paths out, `--root DIR` looks elsewhere,
+// `--long` lets tests count further than in every day's run.
 import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { figuresIn } from './support/figures.ts';
 import { type Outcome, supervise } from './support/supervise.ts';
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { root: { type: 'string' } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { root: { type: 'string' }, long: { type: 'boolean', default: false } },
+});
 const root = values.root ?? fileURLToPath(new URL('.', import.meta.url));
 
 /** The test files below `folder` that the words choose, in order. Folders named `fixtures` hold tests of the runner itself. */
@@ -22,12 +27,15 @@ function find(folder: string): string[] {
     .map((path) => join(folder, path));
 }
 
-/** Prints one file's result: a line where it passed, everything it printed where it failed. */
+/** Prints one file's result: a line and its figures where it passed, everything it printed where it failed. */
 function show({ file, passed, skipped, problems, output, seconds }: Outcome): void {
   const mark = problems.length === 0 ? '•' : '✘';
   console.log(`${mark} ${relative(root, file)}: ${passed} passed, ${seconds.toFixed(1)} s`);
   for (const skip of skipped) console.log(`    skipped: ${skip}`);
-  if (problems.length === 0) return;
+  if (problems.length === 0) {
+    for (const figure of figuresIn(output)) console.log(`    ${figure}`);
+    return;
+  }
   console.log(output.trimEnd().replace(/^/gm, '    '));
   for (const problem of problems) console.log(`  ✘ ${problem}`);
 }
@@ -38,7 +46,7 @@ async function runAll(files: readonly string[], width: number): Promise<Outcome[
   const queue = files.values();
   const lane = async (): Promise<void> => {
     for (const file of queue) {
-      const outcome = await supervise(file);
+      const outcome = await supervise(file, { long: values.long });
       show(outcome);
       outcomes.push(outcome);
     }

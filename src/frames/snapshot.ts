@@ -82,6 +82,7 @@ export function decodeSnapshot(frame: Uint8Array): Snapshot {
   if (digestOf(...checked(metadata, [data])) !== digestIn(metadata, 'check'))
     throw new GradwireError('E_CHECK', `the snapshot's bytes are not those that were written`);
   const parameters = parametersIn(file);
+  refuseStrangers(tensors, parameters.layout);
   if (digestOf(bytesOf(parameters.flat)) !== digestIn(metadata, 'digest')) {
     throw new GradwireError('E_DIGEST', `the snapshot's parameters do not have the digest that it states`);
   }
@@ -97,6 +98,15 @@ export function decodeSnapshot(frame: Uint8Array): Snapshot {
     state: stateIn(file, parameters),
     producers: Producers.fromList({ list: json(metadata, 'producers') as ProducerList, windows: windows as BigUint64Array }),
   };
+}
+
+/** The check does not cover names: a tensor that nobody would read may be one that is missed. Throws `E_FRAME`. */
+function refuseStrangers(tensors: Safetensors['tensors'], { tensors: own }: Layout): void {
+  const known = new Set(['#windows']);
+  for (const { name } of own)
+    for (const slot of ['', '#accumulator', '#owed', ...slotNames.map((each) => `#${each}`)]) known.add(name + slot);
+  for (const name of tensors.keys())
+    if (!known.has(name)) throw new GradwireError('E_FRAME', `the snapshot has a tensor ${quote(name)} that belongs to nothing`);
 }
 
 /** What not every optimizer carries, as JSON; nothing where this one does not. */

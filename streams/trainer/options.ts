@@ -64,7 +64,8 @@ const names = [
 ];
 
 /** Throws `E_CONFIG` for options that cannot be meant, before anything is opened. */
-export function refuseTrainerOptions({ snapshots = {}, maxStaleness, maxWaitingBytes, ...options }: TrainerOptions<never>): void {
+export function refuseTrainerOptions({ snapshots = {}, ...options }: TrainerOptions<never>): void {
+  const { maxStaleness, maxWaitingBytes, segmentBytes } = options;
   refuseUnknownOptions('trainer', options, names);
   refuseUnknownOptions('snapshots', snapshots, ['every', 'intervalMs', 'keep']);
   const { every = 1, intervalMs = 1, keep = 2 } = snapshots;
@@ -73,6 +74,7 @@ export function refuseTrainerOptions({ snapshots = {}, maxStaleness, maxWaitingB
   if (!(intervalMs > 0))
     throw new GradwireError('E_CONFIG', `snapshots.intervalMs must be a number > 0; got ${String(intervalMs)}`);
   if (maxStaleness !== undefined && maxStaleness !== Number.POSITIVE_INFINITY) demandCount('maxStaleness', maxStaleness, 0);
+  if (segmentBytes !== undefined) demandCount('segmentBytes', segmentBytes, 1);
   if (maxWaitingBytes !== undefined) demandCount('maxWaitingBytes', maxWaitingBytes, 1);
 }
 

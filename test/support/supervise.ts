@@ -1,6 +1,7 @@
 // One test file from outside: starts its process, watches the clock, and judges what it reported and how it ended.
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Report } from './child.ts';
@@ -20,7 +21,6 @@ export interface Outcome {
 }
 
 const harness = fileURLToPath(new URL('child.ts', import.meta.url));
-const watchdogSeconds = Number(process.env.GRADWIRE_WATCHDOG_S ?? 120);
 // the run that counts has everything installed: there a skip is a hole
 const skipsAllowed = process.env.CI !== 'true' && process.env.GRADWIRE_NO_SKIP !== '1';
 
@@ -32,11 +32,22 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 
-/** Runs a test file in a process group of its own, which is gone when this returns. */
-export async function supervise(file: string): Promise<Outcome> {
+/**
+ * Seconds after which a file is killed: 120, or what it asks for in a line such as `// watchdog: 300 s`. A long run has an hour,
+ * and GRADWIRE_WATCHDOG_S wins over all.
+ */
+function patienceFor(file: string, long: boolean): number {
+  const [, asked = '120'] = /^\/\/ watchdog: (\d+) s$/m.exec(readFileSync(file, 'utf8')) ?? [];
+  return Number(process.env.GRADWIRE_WATCHDOG_S ?? (long ? 3600 : asked));
+}
+
+/** Runs a test file in a process group of its own, which is gone when this returns. `long` tells it to count further than usual. */
+export async function supervise(file: string, { long = false }: { readonly long?: boolean } = {}): Promise<Outcome> {
   const start = performance.now();
+  const watchdogSeconds = patienceFor(file, long);
   const child = fork(harness, [file], {
     execArgv: ['--import', 'tsx'],
+    env: long ? { ...process.env, GRADWIRE_LONG: '1' } : process.env,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     detached: true,
   });
