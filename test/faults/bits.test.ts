@@ -6,9 +6,9 @@ import { layout } from '../../src/layout.ts';
 import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
 import { segmentName, snapshotName } from '../../streams/recordings/history/names.ts';
 import { foldOf, removeDirectories } from '../recordings/runs.ts';
+import { specimen, twoSegments } from '../recordings/specimen.ts';
 import { figure } from '../support/figures.ts';
 import { MemoryFiles } from './memory-files.ts';
-import { specimen, twoSegments } from './specimen.ts';
 import {
   type Expected,
   type Outcome,

@@ -19,9 +19,9 @@ import {
   removeDirectories,
   snapshotFrame,
 } from '../recordings/runs.ts';
+import { recordLength, specimen } from '../recordings/specimen.ts';
 import { figure } from '../support/figures.ts';
 import { MemoryFiles } from './memory-files.ts';
-import { recordLength, specimen } from './specimen.ts';
 
 const files = new MemoryFiles();
 test.after(() => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { from } from 'rxjs';
 import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
 import { openJournal } from '../../streams/recordings/index.ts';
-import { admitted, all, batches, digestsOf, directory, model, type Name, optimizer, snapshotFrame } from '../recordings/runs.ts';
+import { admitted, all, batches, digestsOf, directory, model, type Name, optimizer, snapshotFrame } from './runs.ts';
 
 /** A recording, cleanly closed. */
 export interface Specimen {
@@ -20,6 +20,8 @@ export interface Specimen {
   readonly snapshot: Uint8Array;
   /** Writes the file as a crash leaves it: without its end. */
   crashed(): string;
+  /** Writes the whole file. */
+  closed(): string;
 }
 
 /** Makes one of `count` batches. */
@@ -38,12 +40,13 @@ export async function specimen(count: number): Promise<Specimen> {
   const bytes = readFileSync(journal.recording);
   const ending = bytes.indexOf('gradwire.end') - 13;
   const chunks = [...bytes.keys()].filter((i) => i < ending && bytes[i] === 6 && isChunk(bytes, i));
-  const crashed = (): string => {
+  const write = (contents: Uint8Array): string => {
     const path = join(directory(), 'a.mcap');
-    writeFileSync(path, bytes.subarray(0, ending));
+    writeFileSync(path, contents);
     return path;
   };
-  return { given, digests: digestsOf(given), bytes, chunks, ending, snapshot, crashed };
+  const [crashed, closed] = [() => write(bytes.subarray(0, ending)), () => write(bytes)];
+  return { given, digests: digestsOf(given), bytes, chunks, ending, snapshot, crashed, closed };
 }
 
 /** A run of two segments, the first of which was not closed: its trainer died before the last batch. */
