@@ -17,8 +17,7 @@ export class MemoryFiles {
       open: (path: never, ...rest: never[]) => (has(path) ? this.#open(path) : open(path, ...rest)),
       stat: (path: never, ...rest: never[]) => (has(path) ? this.#stat(path) : stat(path, ...rest)),
       readdir: (path: never, ...rest: never[]) => (has(path) ? this.#list(path) : readdir(path, ...rest)),
-      readFile: (path: never, ...rest: never[]) =>
-        has(path) ? Promise.resolve(this.#bytes(path).slice()) : readFile(path, ...rest),
+      readFile: (path: never, ...rest: never[]) => (has(path) ? this.#read(path) : readFile(path, ...rest)),
     };
     Object.assign(fs, ours);
     syncBuiltinESMExports();
@@ -51,6 +50,10 @@ export class MemoryFiles {
     const bytes = this.#files.get(path);
     if (bytes === undefined) throw Object.assign(new Error(`ENOENT: ${path}`), { code: 'ENOENT' });
     return bytes;
+  }
+
+  async #read(path: string): Promise<Uint8Array> {
+    return this.#bytes(path).slice();
   }
 
   async #open(path: string): Promise<object> {

@@ -187,6 +187,12 @@ test('a failed sync, or an input/output error, ends the stream: a second try cou
   }
 });
 
+test('a source that is empty ends at once', async () => {
+  const journal = await openJournal<Name>(directory(), options);
+  assert.equal(await all(from([] as Admitted<Name>[]).pipe(journal.commit())), []);
+  await journal.close();
+});
+
 test('without a promise a batch has passed before it is written: a disk that fails ends the stream', async () => {
   const disk = new Disk();
   const journal = await openJournal<Name>(directory(), { ...options, durability: 'none', create: disk.create });

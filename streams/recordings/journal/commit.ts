@@ -48,6 +48,7 @@ export function commit<Name extends string>({
         groupCommit({ write, sizeOf, ...group }),
         finalize(() => done$.next()),
       );
-      return merge(committed$, mending.mend().pipe(takeUntil(done$)));
+      // the mending first: what it is ended by may come at once
+      return merge(mending.mend().pipe(takeUntil(done$)), committed$);
     });
 }
