@@ -1,9 +1,10 @@
 // commit: admitted batches pass once they are in the journal; while the disk takes none, their senders hear so.
-import { defer, finalize, type MonoTypeOperatorFunction, merge, Subject, takeUntil } from 'rxjs';
+import { defer, finalize, type MonoTypeOperatorFunction, map, merge, Subject, takeUntil } from 'rxjs';
 import type { GradwireError } from '../../../src/errors.ts';
 import { nackOf } from '../../operators/admit.ts';
 import type { Admitted } from '../../operators/flow.ts';
 import type { Durability } from '../segment/appended.ts';
+import type { PreparedRecord } from '../segment/prepared.ts';
 import type { SegmentSeries } from '../segment/series.ts';
 import { groupCommit } from './group-commit.ts';
 import type { Mending } from './mending.ts';
@@ -24,31 +25,42 @@ export function commit<Name extends string>({
   mending,
   durability,
 }: Committing): MonoTypeOperatorFunction<Admitted<Name>> {
-  const sizeOf = ({ frame }: Admitted<Name>): number => frame.byteLength;
-  const write = async (batches: readonly Admitted<Name>[]): Promise<void> => {
+  const write = async (group: readonly Waiting<Name>[]): Promise<void> => {
     if (mending.trouble !== undefined) throw mending.trouble;
-    await series.append(batches);
+    await series.append(group.map(({ record }) => record));
   };
-  const onFailed = (error: unknown, lost: readonly Admitted<Name>[]): void => {
+  const onFailed = (error: unknown, lost: readonly Waiting<Name>[]): void => {
     mending.note(
       error,
       Math.min(
-        lost.reduce((sum, batch) => sum + sizeOf(batch), 0),
+        lost.reduce((sum, each) => sum + sizeOf(each), 0),
         mostProbedBytes,
       ),
     );
-    const [{ version }] = lost;
-    for (const { header, answer } of lost) answer(nackOf(error as GradwireError, header.sequence, version - 1));
+    const [{ record }] = lost;
+    for (const { batch } of lost) batch.answer(nackOf(error as GradwireError, batch.header.sequence, record.version - 1));
   };
   const group = durability === 'none' ? { pass: 'before' as const } : { onFailed };
   return (source) =>
     defer(() => {
       const done$ = new Subject<void>();
       const committed$ = source.pipe(
+        map((batch) => ({ batch, record: series.prepare(batch) })),
         groupCommit({ write, sizeOf, ...group }),
+        map(({ batch }) => batch),
         finalize(() => done$.next()),
       );
       // the mending first: what it is ended by may come at once
       return merge(mending.mend().pipe(takeUntil(done$)), committed$);
     });
+}
+
+/** A batch, and its record, ready to be written. */
+interface Waiting<Name extends string> {
+  readonly batch: Admitted<Name>;
+  readonly record: PreparedRecord;
+}
+
+function sizeOf({ record }: { readonly record: PreparedRecord }): number {
+  return record.byteLength;
 }

@@ -50,10 +50,10 @@ function recorded<Name extends string, Value extends Recordable<Name>>(
 ): Observable<Value> {
   const close$ = defer(() => recorder.close()).pipe(ignoreElements());
   return source.pipe(
-    map((value) => ({ value, versioned: recorder.frame(value) })),
+    map((value) => ({ value, prepared: recorder.prepare(value) })),
     groupCommit({
-      write: (group) => recorder.append(group.map(({ versioned }) => versioned)),
-      sizeOf: ({ versioned }) => versioned.frame.byteLength,
+      write: (group) => recorder.append(group.map(({ prepared }) => prepared)),
+      sizeOf: ({ prepared }) => prepared.byteLength,
       pass,
     }),
     map(({ value }) => value),

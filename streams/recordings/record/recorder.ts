@@ -10,6 +10,7 @@ import { RMSprop } from '../../../src/rmsprop/rmsprop.ts';
 import type { CreateFile } from '../disk.ts';
 import { newRunName } from '../journal/run.ts';
 import type { Durability } from '../segment/appended.ts';
+import type { PreparedRecord } from '../segment/prepared.ts';
 import { SegmentSeries, type Versioned } from '../segment/series.ts';
 
 /** What a recording is told. */
@@ -59,15 +60,15 @@ export class Recorder<Name extends string> {
     return this.#series.closing;
   }
 
-  /** The value as a frame with its version, which follows the one before. Throws the codes of a batch that does not fit the model. */
-  frame(value: Recordable<Name>): Versioned {
+  /** The value's record, with the version that follows the one before. Throws the codes of a batch that does not fit the model. */
+  prepare(value: Recordable<Name>): PreparedRecord {
     const versioned = isVersioned(value) ? value : this.#encode(value);
     this.#last = versioned.version;
-    return versioned;
+    return this.#series.prepare(versioned);
   }
 
-  /** Writes a group. Throws `E_DISK`, or `E_RECORDING` where a version does not follow. */
-  async append(group: readonly Versioned[]): Promise<void> {
+  /** Writes a group. Throws `E_FILE`, `E_DISK`, `E_DISK_FAILED`, or `E_RECORDING` where a version does not follow. */
+  async append(group: readonly PreparedRecord[]): Promise<void> {
     await this.#series.append(group);
   }
 

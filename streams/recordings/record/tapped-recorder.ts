@@ -9,6 +9,7 @@ import { type CreateFile, existsError, fileError, makeDirectory, syncDirectory }
 import { parseSegmentName, segmentName } from '../history/names.ts';
 import type { About } from '../segment/about.ts';
 import type { Durability } from '../segment/appended.ts';
+import { prepareRecord } from '../segment/prepared.ts';
 import { SegmentWriter } from '../segment/writer.ts';
 
 /** How a tapped recording is written, and who hears about it. */
@@ -105,7 +106,7 @@ export class TappedRecorder {
     if (batches.length === 0) return;
     const records = batches.map(({ version, frame, header, run }, i) => {
       this.#demandNext(version, run, i);
-      return { version, parts: [frame], time: header.time };
+      return prepareRecord({ version, parts: [frame], time: header.time });
     });
     const segment = await this.#segmentFor(batches[0].epoch);
     await segment.append(records);

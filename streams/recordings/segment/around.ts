@@ -1,6 +1,8 @@
 // MCAP records around data that is not copied: the library writes each record around nothing, then its lengths are set.
 import { crc32 } from 'node:zlib';
 import { McapRecordBuilder } from '@mcap/core';
+import { combineCrcs, crcAfter } from './crc.ts';
+import type { PreparedRecord } from './prepared.ts';
 
 // the library's own way copies a chunk four times: 7 ms instead of 1.4 for 4 MiB
 const nothing = new Uint8Array(0);
@@ -12,13 +14,13 @@ const messageHeadBytes = 31;
 /** Bytes of a chunk record before the records in it. */
 export const chunkHeadBytes = 49;
 
-/** One message to write; `data`, in parts one behind the other, is borrowed. */
+/** One message to write. */
 export interface Message {
   readonly sequence: number;
   /** Nanoseconds since 1970. */
   readonly logTime: bigint;
   readonly publishTime: bigint;
-  readonly data: readonly Uint8Array[];
+  readonly data: Pick<PreparedRecord, 'parts' | 'byteLength' | 'crc'>;
 }
 
 /** Messages as the content of a chunk, with the offset of each in it. */
@@ -42,13 +44,11 @@ export function messageRecords(channelId: number, messages: readonly Message[]):
   let crc = 0;
   for (const [i, { data }] of messages.entries()) {
     const head = heads.subarray(i * messageHeadBytes, (i + 1) * messageHeadBytes);
-    const dataBytes = data.reduce((sum, part) => sum + part.byteLength, 0);
-    setLength(head, lengthOffset, messageHeadBytes - contentOffset + dataBytes);
-    const record = [head, ...data];
-    crc = record.reduce((sum, part) => crc32(part, sum), crc);
-    parts.push(...record);
+    setLength(head, lengthOffset, messageHeadBytes - contentOffset + data.byteLength);
+    crc = combineCrcs(crcAfter(crc, head), data.crc, data.byteLength);
+    parts.push(head, ...data.parts);
     offsets.push(byteLength);
-    byteLength += messageHeadBytes + dataBytes;
+    byteLength += messageHeadBytes + data.byteLength;
   }
   return { parts, byteLength, crc, offsets };
 }

@@ -2,6 +2,7 @@
 import { GradwireError } from '../../../src/errors.ts';
 import { stampGradientsInParts } from '../../../src/frames/record.ts';
 import type { About } from './about.ts';
+import { type PreparedRecord, prepareRecord } from './prepared.ts';
 import { type SegmentOptions, SegmentWriter } from './writer.ts';
 
 /** A gradients frame with the version that it makes. */
@@ -61,23 +62,28 @@ export class SegmentSeries {
     });
   }
 
+  /** Makes a batch's record: its bytes and their CRC, which take time, while the group before it is being written. */
+  prepare({ frame, version, payload, header }: Versioned): PreparedRecord {
+    const { run, epoch } = this.#options.about;
+    // what is durable now, not what will be when it is written: a promise that is kept all the same
+    const durableUpTo = this.#last ?? version - 1;
+    const parts = stampGradientsInParts(frame, { run, epoch, version, durableUpTo, payload });
+    return prepareRecord({ version, time: header?.time, parts });
+  }
+
   /**
-   * Writes batches as one group. Throws `E_DISK`, after which the same batches may come again, `E_DISK_FAILED`, or
+   * Writes records as one group. Throws `E_DISK`, after which the same versions may come again, `E_DISK_FAILED`, or
    * `E_RECORDING` where a version does not follow the one before; in each case nothing is written.
    */
-  append(batches: readonly Versioned[]): Promise<void> {
+  append(records: readonly PreparedRecord[]): Promise<void> {
     return this.#enqueue(async () => {
-      const { about, segmentBytes } = this.#options;
-      const durableUpTo = this.#last ?? batches[0].version - 1;
-      for (const [i, { version }] of batches.entries()) demandNext(version, durableUpTo + 1 + i);
-      let segment = (this.#segment ??= await this.#create(batches[0].version));
-      if (segment.bytes >= segmentBytes && segment.lastVersion >= segment.firstVersion) segment = await this.#rotate(segment);
-      await segment.append(
-        batches.map(({ frame, version, payload, header }) => {
-          const parts = stampGradientsInParts(frame, { run: about.run, epoch: about.epoch, version, durableUpTo, payload });
-          return { version, parts, time: header?.time };
-        }),
-      );
+      const [first] = records;
+      const last = this.#last ?? first.version - 1;
+      for (const [i, { version }] of records.entries()) demandNext(version, last + 1 + i);
+      let segment = (this.#segment ??= await this.#create(first.version));
+      const isFull = segment.bytes >= this.#options.segmentBytes && segment.lastVersion >= segment.firstVersion;
+      if (isFull) segment = await this.#rotate(segment);
+      await segment.append(records);
       this.#last = segment.lastVersion;
     });
   }

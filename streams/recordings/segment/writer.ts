@@ -5,17 +5,9 @@ import { AppendedFile, type AppendOptions } from './appended.ts';
 import { chunkHead, type Message, messageRecords } from './around.ts';
 import { encodeHead, type Head } from './head.ts';
 import { type IndexedChunk, messageIndexRecord, writeChunkIndex } from './indexes.ts';
+import type { PreparedRecord } from './prepared.ts';
 import { channelId } from './schema.ts';
 import { encodeEnd, type Totals } from './summary.ts';
-
-/** A journal record for a segment. */
-interface SegmentRecord {
-  readonly version: number;
-  /** The stamped frame, in parts one behind the other; borrowed until the write is done. */
-  readonly parts: readonly Uint8Array[];
-  /** When the batch was made, in milliseconds since 1970, if it says. */
-  readonly time: number | undefined;
-}
 
 /** How segments are written. */
 export interface SegmentOptions extends AppendOptions {
@@ -85,7 +77,7 @@ export class SegmentWriter {
   }
 
   /** Writes records as one chunk with its index: all of it is on disk, as far as the durability says, when this resolves. Throws `E_DISK`. */
-  async append(records: readonly SegmentRecord[]): Promise<void> {
+  async append(records: readonly PreparedRecord[]): Promise<void> {
     const now = nanoseconds(this.#clock());
     const { endTime } = this.#totals;
     // strictly ascending, so that readers that sort by time keep the order of versions
@@ -138,10 +130,11 @@ export class SegmentWriter {
   }
 }
 
-function messageOf({ version, parts, time }: SegmentRecord, logTime: bigint): Message {
+function messageOf(data: PreparedRecord, logTime: bigint): Message {
+  const { version, time } = data;
   const made = time !== undefined && time >= 0 && time <= 1e13 ? nanoseconds(time) : logTime;
   // MCAP's sequence has 32 bits; the whole version stands in the record
-  return { sequence: version % 2 ** 32, logTime, publishTime: made, data: parts };
+  return { sequence: version % 2 ** 32, logTime, publishTime: made, data };
 }
 
 function nanoseconds(milliseconds: number): bigint {
