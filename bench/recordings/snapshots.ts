@@ -58,13 +58,11 @@ const rowsInBatch = 400;
 // the first step publishes all weights, which is no matter of the snapshot
 const warmSteps = 16;
 
+const nothing = async (): Promise<void> => undefined;
+const plain = { keep: 2, sound: undefined, confirm: nothing, onVerified: nothing };
+
 async function measure(directory: string, parameters: number, producerCount: number, count: number): Promise<Round[]> {
-  const snapshots = await Snapshots.open(directory, {
-    keep: 2,
-    sound: undefined,
-    confirm: async () => undefined,
-    onVerified: async () => undefined,
-  });
+  const snapshots = await Snapshots.open(directory, plain);
   const model = layout({ w: [parameters / rowLength, rowLength] });
   const rows = Int32Array.from({ length: rowsInBatch }, (_, i) => Math.floor((i * parameters) / rowLength / rowsInBatch));
   const batch = { w: { rows, values: new Float32Array(rowsInBatch * rowLength).fill(0.01) } };
