@@ -4,7 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { bytesOf, digestOf } from '../../src/digest.ts';
 import { decodeGradients, encodeGradients } from '../../src/frames/gradients.ts';
-import { readRecord, stampGradients, stampGradientsInParts } from '../../src/frames/record.ts';
+import { readRecord, stampCheckedGradients, stampGradients } from '../../src/frames/record.ts';
 import { deserialize, serialize } from '../../src/frames/safetensors.ts';
 import { decodeSnapshot, encodeSnapshot } from '../../src/frames/snapshot.ts';
 import { encodeUpdate, readUpdate } from '../../src/frames/update.ts';
@@ -271,14 +271,36 @@ test('a frame whose header fills the limit can still be stamped and read back', 
   assert.is(readRecord(record, model).stamp.version, 1);
 });
 
-test('a record in parts has the bytes of one in a piece, and copies no large tensor', () => {
+test('a checked frame is stamped without being read again: the same record, whatever its header looks like', () => {
+  const text = (header: string, data: Uint8Array): Uint8Array => {
+    const bytes = new TextEncoder().encode(header);
+    const length = Uint8Array.of(bytes.byteLength & 255, bytes.byteLength >> 8, 0, 0, 0, 0, 0, 0);
+    return Buffer.concat([length, bytes, data]);
+  };
   for (const length of [3, 100_000]) {
     const large = layout({ bias: [length] });
     const frame = encodeGradients(large, identity, { gradients: { bias: new Float32Array(length).fill(0.5) } });
     const stamp = { run: 'r', epoch: 1, version: 7, durableUpTo: 3, payload: digestOf(frame) };
-    const parts = stampGradientsInParts(frame, stamp);
-    assert.equal(Buffer.concat(parts), Buffer.from(stampGradients(frame, stamp)));
-    assert.is(parts.at(-1)?.buffer === frame.buffer, length > 3);
+    const parts = stampCheckedGradients(frame, stamp);
+    assert.is(parts.at(-1)?.buffer === frame.buffer, length > 3, 'no large tensor is copied');
+    const { metadata, tensors, data } = deserialize(frame);
+    const entry = `"bias":{"dtype":"F32","shape":[${length}],"data_offsets":[0,${data.byteLength}]}`;
+    const fields = JSON.stringify(metadata);
+    const forms = [
+      frame,
+      text(`{"__metadata__":${fields},${entry}}`, data),
+      text(`{${entry},"__metadata__":${fields}}`, data),
+      text(`  {"__metadata__" : ${fields}, ${entry}}`, data),
+      text(`{"__metadata__":${JSON.stringify({ ...metadata, run: 'other', check: 'x', note: 'ü "run" }' })},${entry}}`, data),
+    ];
+    for (const form of forms) {
+      const record = Buffer.concat(stampCheckedGradients(form, stamp));
+      const [found, expected] = [deserialize(record), deserialize(stampGradients(form, stamp))];
+      assert.equal({ ...found.metadata }, { ...expected.metadata });
+      assert.is(found.data.byteOffset % 8, record.byteOffset % 8);
+      sameBits(found.tensors.get('bias')?.data as Float32Array, tensors.get('bias')?.data as Float32Array);
+      assert.equal(readRecord(record, large).stamp, stamp);
+    }
   }
 });
 

@@ -1,19 +1,27 @@
 // groupCommit: values pass once they are written; all that wait while one write is under way are the next one.
 import {
+  AsyncSubject,
   catchError,
   concat,
+  concatMap,
   defer,
   dematerialize,
   EMPTY,
+  endWith,
   exhaustMap,
+  expand,
+  finalize,
   from,
   ignoreElements,
   type MonoTypeOperatorFunction,
+  map,
   materialize,
+  type Observable,
   type ObservableInput,
   type ObservableNotification,
   of,
   repeat,
+  Subscription,
   tap,
 } from 'rxjs';
 
@@ -42,24 +50,12 @@ export interface GroupCommitOptions<T> {
  * The trainer's admission bounds it by its credit for each worker and its accept queue.
  */
 export function groupCommit<T>(options: GroupCommitOptions<T>): MonoTypeOperatorFunction<T> {
-  const { write, pass = 'after', onFailed = rethrow } = options;
+  const groups = options.pass === 'before' ? groupsWrittenLate : groupsWrittenFirst;
   return (source) =>
     defer(() => {
-      const waiting: ObservableNotification<T>[] = [];
-      const group$ = defer(() => {
-        const { values, notifications } = takeGroup(waiting, options);
-        if (values.length === 0) return from(notifications);
-        const written$ = defer(() => from(write(values))).pipe(ignoreElements());
-        if (pass === 'before') return concat(from(notifications), written$);
-        return concat(written$, from(notifications)).pipe(
-          catchError((error) => {
-            onFailed(error, [...values, ...takeValues(waiting)]);
-            return EMPTY;
-          }),
-        );
-      });
+      const waiting: Line<T> = [];
       // a value that finds no write under way starts one; it goes on until nothing waits
-      const groups$ = group$.pipe(repeat({ delay: () => (waiting.length > 0 ? of(true) : EMPTY) }));
+      const groups$ = groups(waiting, options);
       return source.pipe(
         materialize(),
         tap((notification) => waiting.push(notification)),
@@ -69,12 +65,73 @@ export function groupCommit<T>(options: GroupCommitOptions<T>): MonoTypeOperator
     });
 }
 
+/** Values that wait, and the end of the source behind them. */
+type Line<T> = ObservableNotification<T>[];
+
+/** Values pass, then they are written. */
+function groupsWrittenLate<T>(waiting: Line<T>, options: GroupCommitOptions<T>): Observable<ObservableNotification<T>> {
+  const group$ = defer(() => {
+    const { values, notifications } = takeGroup(waiting, options);
+    return concat(
+      from(notifications),
+      values.length === 0 ? EMPTY : defer(() => from(options.write(values))).pipe(ignoreElements()),
+    );
+  });
+  return group$.pipe(repeat({ delay: () => (waiting.length > 0 ? of(true) : EMPTY) }));
+}
+
+/** A group whose write has begun. */
+interface Group<T> {
+  readonly values: readonly T[];
+  readonly notifications: Line<T>;
+  readonly written$: Observable<unknown>;
+}
+
+/**
+ * Values are written, then they pass. The write of the next group begins before those of the last pass: whoever takes them may
+ * take its time, and makes further ones, while the disk is busy.
+ */
+function groupsWrittenFirst<T>(waiting: Line<T>, options: GroupCommitOptions<T>): Observable<ObservableNotification<T>> {
+  const { write, onFailed = rethrow } = options;
+  return defer(() => {
+    const writes = new Subscription();
+    const begin = (): Group<T> | undefined => {
+      if (waiting.length === 0) return undefined;
+      const { values, notifications } = takeGroup(waiting, options);
+      const written$ = new AsyncSubject<unknown>();
+      writes.add((values.length === 0 ? EMPTY : defer(() => from(write(values)))).subscribe(written$));
+      return { values, notifications, written$ };
+    };
+    /** What passes once the group has been written, and the group whose write has begun by then. */
+    const settle = (group: Group<T>): Observable<Settled<T>> =>
+      group.written$.pipe(
+        ignoreElements(),
+        endWith(group.notifications),
+        catchError((error) => {
+          onFailed(error, [...group.values, ...takeValues(waiting)]);
+          return of([]);
+        }),
+        map((passing) => ({ passing, next: begin() })),
+      );
+    return of<Settled<T>>({ passing: [], next: begin() }).pipe(
+      expand(({ next = begin() }) => (next === undefined ? EMPTY : settle(next))),
+      concatMap(({ passing }) => passing),
+      finalize(() => writes.unsubscribe()),
+    );
+  });
+}
+
+interface Settled<T> {
+  readonly passing: Line<T>;
+  readonly next: Group<T> | undefined;
+}
+
 function rethrow(error: unknown): never {
   throw error;
 }
 
 /** Takes all values out of the line; the end of the source keeps its place. */
-function takeValues<T>(waiting: ObservableNotification<T>[]): T[] {
+function takeValues<T>(waiting: Line<T>): T[] {
   const count = waiting.filter(({ kind }) => kind === 'N').length;
   return waiting.splice(0, count).flatMap((notification) => (notification.kind === 'N' ? [notification.value] : []));
 }
@@ -84,9 +141,9 @@ const mostValues = 1024;
 
 /** Takes the next group out of the line: values up to the limit, or the end of the source alone. */
 function takeGroup<T>(
-  waiting: ObservableNotification<T>[],
+  waiting: Line<T>,
   { sizeOf, groupBytes = 16 << 20 }: GroupCommitOptions<T>,
-): { values: T[]; notifications: ObservableNotification<T>[] } {
+): { values: T[]; notifications: Line<T> } {
   const values: T[] = [];
   let bytes = 0;
   for (const notification of waiting) {

@@ -1,6 +1,6 @@
 // The segments that one writer makes, one after the other: stamps batches, begins a new segment where one is full.
 import { GradwireError } from '../../../src/errors.ts';
-import { stampGradientsInParts } from '../../../src/frames/record.ts';
+import { stampCheckedGradients, stampGradients } from '../../../src/frames/record.ts';
 import type { About } from './about.ts';
 import { type PreparedRecord, prepareRecord } from './prepared.ts';
 import { type SegmentOptions, SegmentWriter } from './writer.ts';
@@ -12,6 +12,8 @@ export interface Versioned {
   /** xxHash64 of the frame as it arrived. */
   readonly payload: string;
   readonly header?: { readonly time: number | undefined };
+  /** There where the frame has been read and checked, as by an admission. */
+  readonly checked?: unknown;
 }
 
 /** What all segments of a series have in common. */
@@ -33,6 +35,7 @@ export class SegmentSeries {
   #last: number | undefined;
   #bytesBefore = 0;
   #queue: Promise<unknown> = Promise.resolve();
+  #unfinished = 0;
   #failure: unknown;
   #closing: Promise<void> | undefined;
 
@@ -63,11 +66,12 @@ export class SegmentSeries {
   }
 
   /** Makes a batch's record: its bytes and their CRC, which take time, while the group before it is being written. */
-  prepare({ frame, version, payload, header }: Versioned): PreparedRecord {
+  prepare({ frame, version, payload, header, checked }: Versioned): PreparedRecord {
     const { run, epoch } = this.#options.about;
     // what is durable now, not what will be when it is written: a promise that is kept all the same
     const durableUpTo = this.#last ?? version - 1;
-    const parts = stampGradientsInParts(frame, { run, epoch, version, durableUpTo, payload });
+    const stamp = { run, epoch, version, durableUpTo, payload };
+    const parts = checked === undefined ? [stampGradients(frame, stamp)] : stampCheckedGradients(frame, stamp);
     return prepareRecord({ version, time: header?.time, parts });
   }
 
@@ -125,10 +129,21 @@ export class SegmentSeries {
   /** Runs a task when those before it are done; none once one has failed for good or the series is closing. */
   #enqueue(task: () => Promise<void>): Promise<void> {
     if (this.closing) return Promise.reject(new GradwireError('E_CLOSED', 'the recording is closed; nothing was written'));
-    const result = this.#queue.then(() => (this.#failure === undefined ? task() : Promise.reject(this.#failure)));
-    this.#queue = result.catch((error: unknown) => {
-      if (!isFull(error)) this.#failure = error;
-    });
+    const run = async (): Promise<void> => {
+      try {
+        if (this.#failure !== undefined) throw this.#failure;
+        await task();
+      } catch (error) {
+        if (!isFull(error)) this.#failure = error;
+        throw error;
+      } finally {
+        this.#unfinished -= 1;
+      }
+    };
+    this.#unfinished += 1;
+    // where nothing is before it, the disk is asked in this very turn: what the caller does next goes on beside it
+    const result = this.#unfinished === 1 ? run() : this.#queue.then(run);
+    this.#queue = result.catch(() => undefined);
     return result;
   }
 }
