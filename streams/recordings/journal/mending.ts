@@ -1,5 +1,5 @@
 // What a journal does while the disk takes no writes: it says so, and tries again until it can go on.
-import { defer, EMPTY, exhaustMap, expand, type Observable, Subject, takeLast, timer } from 'rxjs';
+import { defer, EMPTY, exhaustMap, expand, ignoreElements, type Observable, Subject, timer } from 'rxjs';
 import { GradwireError } from '../../../src/errors.ts';
 
 /** A disk that may not take writes at the moment. */
@@ -29,8 +29,8 @@ export class Mending {
   mend(): Observable<never> {
     return this.#failed$.pipe(
       exhaustMap((byteLength) => this.#attempt(byteLength).pipe(expand((again) => (again ? this.#attempt(byteLength) : EMPTY)))),
-      takeLast(0),
-    ) as Observable<never>;
+      ignoreElements(),
+    );
   }
 
   /** One attempt, after a while; gives whether another is needed. */
