@@ -79,7 +79,7 @@ export async function failing(pid: number, path: string, inject: string): Promis
 export interface Trouble {
   readonly directory: string;
   readonly options?: readonly string[];
-  begin(running: Running & { directory: string }): unknown;
+  begin(running: Running & { url: string }): unknown;
   end(): unknown;
 }
 
