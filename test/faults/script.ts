@@ -1,5 +1,5 @@
 // What the scripted program is told and printed, and what a directory must hold after it, however it ended.
-import { spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import * as assert from 'uvu/assert';
 import type { Durability } from '../../streams/recordings/index.ts';
@@ -12,6 +12,28 @@ export interface Script {
   readonly durability?: Durability;
   /** The last version of each life; the trainer is closed and started again after each. */
   readonly lives: readonly number[];
+  /** Batches pushed at once; 1 unless told. */
+  readonly ahead?: number;
+  /** It waits once this version is acknowledged, until it is told to go on. */
+  readonly pauseAt?: number;
+  /** All segments are kept. */
+  readonly keepAll?: boolean;
+}
+
+/** A program that runs. */
+export interface Playing {
+  readonly child: ChildProcessWithoutNullStreams;
+  /** Resolves once it has printed a line that begins so. Rejects where it ends before. */
+  printed(line: string): Promise<void>;
+  readonly ended: Promise<Printed>;
+}
+
+/** Where and how the program runs. */
+export interface Playground {
+  /** A command that runs it, such as `['unshare', '--net']`. */
+  readonly within?: readonly string[];
+  /** Called once it is loaded, with its process id, and waited for before it begins. */
+  readonly attach?: (pid: number) => unknown;
 }
 
 /** Several snapshots, of which old ones are removed, and several segments, of which all but the newest are. */
@@ -26,6 +48,8 @@ export interface Printed {
   /** Version by number of the batch. */
   readonly acks: ReadonlyMap<number, number>;
   readonly nacks: readonly string[];
+  /** Epoch and version of each start. */
+  readonly starts: readonly { readonly epoch: number; readonly version: number }[];
   /** Codes of snapshots that could not be written. */
   readonly told: readonly string[];
   /** The code that ended it. */
@@ -37,15 +61,8 @@ export interface Printed {
   readonly stderr: string;
 }
 
-/**
- * Runs the program; with one thread for files, so that its calls have an order. `attach` is called once it is loaded, with
- * its process id, and waited for before it begins.
- */
-export async function play(
-  program: string,
-  script: Script,
-  attach: (pid: number) => unknown = () => undefined,
-): Promise<Printed> {
+/** Starts the program; with one thread for files, so that its calls have an order. */
+export async function begin(program: string, script: Script, { within = [], attach }: Playground = {}): Promise<Playing> {
   const env = {
     ...process.env,
     NODE_V8_COVERAGE: undefined,
@@ -53,17 +70,36 @@ export async function play(
     UV_THREADPOOL_SIZE: '1',
     UV_USE_IO_URING: '0',
   };
-  const child = spawn(process.execPath, [program, JSON.stringify(script)], { env });
-  const ended = once(child, 'close');
-  const printed = { stdout: '', stderr: '' };
-  for (const name of ['stdout', 'stderr'] as const) child[name].setEncoding('utf8').on('data', (text) => (printed[name] += text));
-  // the program's first line says that it is loaded
-  await Promise.race([once(child.stdout, 'data'), ended]);
-  await attach(child.pid as number);
-  child.stdin.end('begin');
-  const [code, signal] = await ended;
-  const lines = printed.stdout
-    .slice(0, printed.stdout.lastIndexOf('\n') + 1)
+  const [command, ...parameters] = [...within, process.execPath, program, JSON.stringify(script)];
+  const child = spawn(command, parameters, { env });
+  const output = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) child[name].setEncoding('utf8').on('data', (text) => (output[name] += text));
+  const closed = once(child, 'close');
+  const ended = closed.then(([code, signal]) => ({ ...read(output.stdout), code, signal, stderr: output.stderr }));
+  const printed = async (line: string): Promise<void> => {
+    let gone = false;
+    while (!`\n${output.stdout}`.includes(`\n${line}`)) {
+      if (gone) throw new Error(`it ended before it printed "${line}": ${output.stdout}${output.stderr}`);
+      gone = await Promise.race([once(child.stdout, 'data').then(() => false), closed.then(() => true)]);
+    }
+  };
+  await printed('loaded');
+  await attach?.(child.pid as number);
+  child.stdin.on('error', () => undefined).write('begin\n');
+  return { child, printed, ended };
+}
+
+/** Runs the program to its end. */
+export async function play(program: string, script: Script, playground?: Playground): Promise<Printed> {
+  const { child, ended } = await begin(program, script, playground);
+  child.stdin.end();
+  return await ended;
+}
+
+/** What the whole lines say. */
+function read(stdout: string): Omit<Printed, 'code' | 'signal' | 'stderr'> {
+  const lines = stdout
+    .slice(0, stdout.lastIndexOf('\n') + 1)
     .split('\n')
     .slice(0, -1);
   const words = lines.map((line) => line.split(' '));
@@ -73,13 +109,13 @@ export async function play(
   return {
     acks: new Map(acks),
     nacks: after('nack'),
+    starts: words
+      .filter(([word]) => word === 'started')
+      .map(([, epoch, version]) => ({ epoch: Number(epoch), version: Number(version) })),
     told: after('told'),
     ended: after('ended').at(0),
     done: lines.at(-1) === 'done',
     lines,
-    code,
-    signal,
-    stderr: printed.stderr,
   };
 }
 

@@ -6,8 +6,8 @@ import { type Trainer, trainer } from '../../streams/trainer.ts';
 import { batches, model, type Name, optimizer } from '../recordings/runs.ts';
 import { type Script, settings } from './script.ts';
 
-const { directory, durability, lives }: Script = JSON.parse(process.argv[2]);
-const exitCodes: Readonly<Record<string, number>> = { E_DISK: 1, E_FILE: 1, E_FENCED: 73, E_DISK_FAILED: 74 };
+const { directory, durability, lives, ahead = 1, pauseAt, keepAll }: Script = JSON.parse(process.argv[2]);
+const exitCodes: Readonly<Record<string, number>> = { E_DISK: 1, E_FILE: 1, E_LOCKED: 1, E_FENCED: 73, E_DISK_FAILED: 74 };
 
 /** Prints at once, whatever happens next. */
 function say(...words: unknown[]): void {
@@ -41,13 +41,19 @@ async function push(t: Trainer<Name>, version: number): Promise<void> {
   }
 }
 
-say('loaded');
+/** Waits for a line; with it, everything waits. */
+function wait(word: string): void {
+  say(word);
+  readSync(0, Buffer.alloc(8));
+}
+
 // whoever watches its calls is there when it begins
-readSync(0, Buffer.alloc(8));
+wait('loaded');
 try {
   for (const last of lives) {
     const t = await trainer<Name>({
       ...settings,
+      ...(keepAll ? { retention: {} } : {}),
       model,
       optimizer,
       directory,
@@ -55,10 +61,12 @@ try {
       onError: (error) => say('told', codeOf(error)),
     });
     say('started', t.epoch, t.version);
-    for (let version = t.version + 1; version <= last; version++) {
+    for (let version = t.version + 1; version <= last; version += ahead) {
+      const group = Array.from({ length: Math.min(ahead, last + 1 - version) }, (_, i) => push(t, version + i));
       // what makes it fail is told by `closed`
-      await push(t, version).catch(() => t.closed);
+      await Promise.all(group).catch(() => t.closed);
       await quiet();
+      if (pauseAt !== undefined && version <= pauseAt && t.version >= pauseAt) wait('paused');
     }
     say('closing');
     await t.close();

@@ -25,12 +25,20 @@ export function batchesOf(count: number, seed: number): GradientRecord<Name>[] {
   return Array.from({ length: count }, () => ({ kernel: values(1024), bias: values(8) }));
 }
 
+/** The digest of these batches folded one after the other. */
+export function digestOf(given: readonly GradientRecord<Name>[]): string {
+  const fold = new RMSprop(model, hyperparameters);
+  for (const batch of given) fold.step(batch);
+  return fold.digest();
+}
+
 /** Starts `gradwire serve` for the model `m`; gives its address too. */
 export async function serve(directory: string, ...options: string[]): Promise<Running & { url: string; directory: string }> {
   const file = `${directory}.model.json`;
   await writeFile(file, JSON.stringify(model.toJSON())).catch(() => undefined);
   const fresh = ['--model', file, '--name', 'm', '--lr', String(hyperparameters.lr), '--rho', String(hyperparameters.rho)];
-  const running = start('serve', '--directory', directory, '--port', '0', ...fresh, ...options);
+  const port = options.includes('--port') ? [] : ['--port', '0'];
+  const running = start('serve', '--directory', directory, ...port, ...fresh, ...options);
   return { ...running, directory, url: await running.line() };
 }
 
@@ -144,16 +152,15 @@ export async function endure({ directory, options = [], begin, end }: Trouble): 
     assert.is((await ask(`${url}/readyz`)).status, 200);
     assert.is(child.exitCode, null);
 
-    const fold = new RMSprop(model, hyperparameters);
-    for (let each = 1; each <= byVersion.size; each++) fold.step(byVersion.get(each) as GradientRecord<Name>);
+    const digest = digestOf(Array.from({ length: byVersion.size }, (_, i) => byVersion.get(i + 1) as GradientRecord<Name>));
     await replica.reached(byVersion.size);
-    assert.is(replica.digest(), fold.digest());
-    assert.is((await ask(`${url}/models/m`)).digest, fold.digest());
+    assert.is(replica.digest(), digest);
+    assert.is((await ask(`${url}/models/m`)).digest, digest);
     child.kill('SIGTERM');
     const ended = await running.ended;
     assert.is(ended.code, 0, ended.stderr);
     const replayed = JSON.parse((await run('replay', directory, '--json')).stdout) as Record<string, unknown>;
-    assert.equal([replayed.version, replayed.digest], [byVersion.size, fold.digest()]);
+    assert.equal([replayed.version, replayed.digest], [byVersion.size, digest]);
     return { acknowledged: byVersion.size, trouble: ready };
   } finally {
     child.kill('SIGKILL');

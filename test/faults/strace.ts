@@ -3,8 +3,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, rmSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import * as assert from 'uvu/assert';
-import { type Printed, play, type Script } from './script.ts';
+import { begin, type Playing, type Printed, type Script } from './script.ts';
 
 /** The calls that write, and those that open. */
 export const calls = [
@@ -19,7 +20,9 @@ export const calls = [
   'openat',
   'unlink',
 ] as const;
-export type Call = (typeof calls)[number];
+/** Those, and the look at the epoch. */
+export const callsAndLooks = [...calls, 'statx'] as const;
+export type Call = (typeof callsAndLooks)[number];
 
 /** One call that the program makes on its directory: the how manyth of its kind, from 1. */
 export interface Point {
@@ -46,19 +49,35 @@ export interface Traced extends Printed {
   readonly made: readonly Call[];
 }
 
-/** Runs the program under strace with faults; the calls on other files are left alone. */
-export async function trace(program: string, script: Script, { paths }: Plan, ...injected: Injected[]): Promise<Traced> {
+/** A program that runs under strace. */
+export interface Tracing extends Pick<Playing, 'child'> {
+  /** Resolves once a SIGSTOP has stopped it. */
+  readonly stopped: () => Promise<void>;
+  readonly ended: Promise<Traced>;
+}
+
+/** Starts the program under strace with faults; the calls on other files are left alone. */
+export async function beginTrace(program: string, script: Script, { paths }: Plan, ...injected: Injected[]): Promise<Tracing> {
   const only = paths.flatMap((path) => ['-P', join(script.directory, path)]);
   const inject = injected.flatMap(({ call, what, when }) => ['-e', `inject=${call}:${what}:when=${when}`]);
-  return await straced(program, script, [...only, ...inject]).then(({ log, ...printed }) => ({
-    ...printed,
-    made: log.map(callIn).filter((each) => each !== undefined),
-  }));
+  const { file, child, ended } = await straced(program, script, [...only, ...inject]);
+  return {
+    child,
+    stopped: async () => {
+      while (!readFileSync(file, 'utf8').includes('stopped by SIGSTOP')) await delay(2);
+    },
+    ended: ended.then(({ log, ...printed }) => ({ ...printed, made: log.map(callIn).filter((each) => each !== undefined) })),
+  };
+}
+
+/** Runs the program under strace with faults, to its end. */
+export async function trace(program: string, script: Script, planned: Plan, ...injected: Injected[]): Promise<Traced> {
+  return await (await beginTrace(program, script, planned, ...injected)).ended;
 }
 
 /** Runs the program, and gives each call that it makes on its directory. */
-export async function plan(program: string, script: Script): Promise<Plan> {
-  const { log, done, stderr } = await straced(program, script, ['-y']);
+export async function plan(program: string, script: Script, which: readonly Call[] = calls): Promise<Plan> {
+  const { log, done, stderr } = await (await straced(program, script, ['-y', '-e', `trace=${which.join()}`])).ended;
   assert.ok(done, stderr);
   const pathsIn = (line: string): string[] =>
     [...line.matchAll(/["<](\/[^">]*)[">]/g)]
@@ -88,22 +107,31 @@ export async function inLanes(width: number, tasks: readonly (() => Promise<void
   await Promise.all(Array.from({ length: width }, lane));
 }
 
-async function straced(program: string, script: Script, options: readonly string[]): Promise<Printed & { log: string[] }> {
+async function straced(
+  program: string,
+  script: Script,
+  options: readonly string[],
+): Promise<Pick<Playing, 'child'> & { file: string; ended: Promise<Printed & { log: string[] }> }> {
   const file = `${script.directory}.strace`;
-  let ended: Promise<unknown> | undefined;
+  let gone: Promise<unknown> | undefined;
   const attach = async (pid: number): Promise<void> => {
-    const watched = ['-f', '-p', String(pid), '-o', file, '-e', `trace=${calls.join()}`, ...options];
+    const watched = ['-f', '-p', String(pid), '-o', file, '-e', `trace=${callsAndLooks.join()}`, ...options];
     const strace = spawn('strace', watched, { stdio: ['ignore', 'ignore', 'pipe'] });
-    ended = once(strace, 'exit');
+    gone = once(strace, 'exit');
     // it says so once it watches every thread
     await once(strace.stderr, 'data');
     strace.stderr.resume();
   };
-  const printed = await play(program, script, attach);
-  await ended;
-  const log = readFileSync(file, 'utf8').split('\n');
-  rmSync(file);
-  return { ...printed, log };
+  const { child, ended } = await begin(program, script, { attach });
+  child.stdin.end();
+  const read = async (): Promise<Printed & { log: string[] }> => {
+    const printed = await ended;
+    await gone;
+    const log = readFileSync(file, 'utf8').split('\n');
+    rmSync(file);
+    return { ...printed, log };
+  };
+  return { child, file, ended: read() };
 }
 
 function callIn(line: string): Call | undefined {
