@@ -48,6 +48,7 @@ export function commit<Name extends string>({
         groupCommit({ write, sizeOf, ...group }),
         finalize(() => done$.next()),
       );
-      return merge(committed$, mending.mend().pipe(takeUntil(done$)));
+      // first whoever listens for failures and for the end: the batches may all be there at once
+      return merge(mending.mend().pipe(takeUntil(done$)), committed$);
     });
 }
