@@ -1,4 +1,5 @@
 // The disk: files that are written whole or not at all, directories that keep their names, and errors with a code.
+import type { BigIntStats } from 'node:fs';
 import { type FileHandle, mkdir, open, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { GradwireError, quote } from '../../src/errors.ts';
@@ -32,29 +33,42 @@ export async function writeFully(
   }
 }
 
+/** How a whole file gets there. */
+interface WholeOptions {
+  /** May object before the name is there. */
+  readonly confirm?: () => Promise<void>;
+  /** What it is called until it is whole; no other process may have begun such a file. `<path>.tmp`, whosoever, unless told. */
+  readonly temporary?: string;
+}
+
 /**
- * Writes a file that is whole, and on disk, as soon as its name is there; `confirm` may object before it is.
+ * Writes a file that is whole, and on disk, as soon as its name is there; gives what it is known by.
  *
  * @throws GradwireError `E_DISK`; what had the name before is as it was.
  */
 export async function writeWhole(
   path: string,
   parts: readonly Uint8Array[],
-  { confirm = async () => undefined }: { readonly confirm?: () => Promise<void> } = {},
-): Promise<void> {
-  const temporary = `${path}.tmp`;
+  { confirm = async () => undefined, temporary: own }: WholeOptions = {},
+): Promise<BigIntStats> {
+  const temporary = own ?? `${path}.tmp`;
+  const opened = open(temporary, own === undefined ? 'w' : 'wx', 0o644);
+  const file = await opened.catch((cause) => Promise.reject(diskError(path, cause)));
+  let written: BigIntStats;
   try {
-    const file = await open(temporary, 'w', 0o644);
     try {
       await writeFully(file, parts, 0);
       // the rename would otherwise reach the disk before the bytes do
       await file.sync();
+      // looked at here: after the rename another file may have the name
+      written = await file.stat({ bigint: true });
     } finally {
       await file.close();
     }
     await confirm();
     await rename(temporary, path);
     await syncDirectory(dirname(path));
+    return written;
   } catch (cause) {
     await removeFile(temporary);
     throw cause instanceof GradwireError ? cause : diskError(path, cause);

@@ -35,7 +35,8 @@ async function listeningInode(name: string): Promise<string | undefined> {
   const table = await readFile('/proc/net/unix', 'latin1').catch(() => '');
   for (const line of table.split('\n')) {
     const [, , , flags, , , inode, found] = line.trim().split(/\s+/);
-    if (found === name && flags === listening) return inode;
+    // Node 20 fills the address up with zeros, which stand here as @
+    if (found?.replace(/@+$/, '') === name && flags === listening) return inode;
   }
   return undefined;
 }

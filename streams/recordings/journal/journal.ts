@@ -5,7 +5,7 @@ import type { GradwireError } from '../../../src/errors.ts';
 import type { Layout } from '../../../src/layout.ts';
 import type { RMSpropConfig } from '../../../src/rmsprop/options/hyperparameters.ts';
 import type { Admitted } from '../../operators/flow.ts';
-import { makeDirectory, syncDirectory } from '../disk.ts';
+import { lostError, makeDirectory, syncDirectory } from '../disk.ts';
 import type { RecordedBatch } from '../history/batches.ts';
 import type { FoldStart } from '../history/fold-from.ts';
 import { historyOf, readSegments } from '../history/history.ts';
@@ -84,7 +84,8 @@ export async function openJournal<Name extends string = string>(
 ): Promise<Journal<Name>> {
   const settings = settle(options);
   const created = await makeDirectory(directory);
-  if (created !== undefined && settings.durability === 'fsync') await syncDirectory(dirname(created));
+  if (created !== undefined && settings.durability === 'fsync')
+    await syncDirectory(dirname(created)).catch((cause) => Promise.reject(lostError(created, cause)));
   const held = await lock(directory, { takeOver: settings.takeOver });
   try {
     return await begin(directory, settings, held);

@@ -47,7 +47,13 @@ export async function lock(directory: string, { takeOver = false, addressOf = lo
     await close();
     throw diskError(pidFile, cause);
   }
-  return { release: () => unlink(pidFile).catch(ignoreMissing).finally(close) };
+  // it locks nothing: one that cannot be removed does no harm
+  return {
+    release: () =>
+      unlink(pidFile)
+        .catch(() => undefined)
+        .finally(close),
+  };
 }
 
 /** Listens at the address, also where a process that died has left a socket file there. */
@@ -121,8 +127,4 @@ async function locked(directory: string, pidFile: string, cause: unknown): Promi
   const holder = /^\d{1,10}$/.exec((await readFile(pidFile, 'utf8').catch(() => '')).trim())?.[0] ?? 'unknown';
   const text = `${quote(directory)} is in use by another trainer (pid ${holder}); stop it first, take over from it, or use another directory`;
   return new GradwireError('E_LOCKED', text, { cause });
-}
-
-function ignoreMissing(error: unknown): void {
-  if (!failedWith(error, 'ENOENT')) throw error;
 }
