@@ -2,6 +2,7 @@
 export type { RecordedBatch } from './history/batches.ts';
 export type { ReadProgress } from './history/chunks.ts';
 export { type FoldFromOptions, type FoldStart, foldFrom } from './history/fold-from.ts';
+export { isRecording } from './history/is-recording.ts';
 export { type OpenOptions, openRecording, type Recording, type RecordingSegment } from './history/recording.ts';
 export { replay } from './history/replay.ts';
 export type { ReplayOptions } from './history/replay-options.ts';

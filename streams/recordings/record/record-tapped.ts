@@ -1,20 +1,10 @@
 // recordTapped: writes what a tap gives to a recording of its own, as the trainer itself has it.
-import {
-  catchError,
-  concat,
-  concatWith,
-  defer,
-  finalize,
-  from,
-  ignoreElements,
-  type MonoTypeOperatorFunction,
-  tap,
-  throwError,
-} from 'rxjs';
+import { defer, type MonoTypeOperatorFunction, tap } from 'rxjs';
 import { refuseUnknownOptions } from '../../../src/errors.ts';
 import type { Tapped } from '../../operators/tapped.ts';
 import { groupCommit } from '../journal/group-commit.ts';
 import { refuseDurability } from '../journal/options.ts';
+import { closing } from './closing.ts';
 import { TappedRecorder, type TappedRecordOptions } from './tapped-recorder.ts';
 
 const names = ['durability', 'clock', 'create', 'onWritten', 'onFull'];
@@ -41,22 +31,11 @@ export function recordTapped(path: string, options: TappedRecordOptions = {}): M
     defer(() => {
       const recorder = new TappedRecorder(path, options);
       const line = new Line(options.onFull);
-      const close$ = defer(() => recorder.close()).pipe(ignoreElements());
       return source.pipe(
         tap(({ frame }) => line.add(frame.byteLength)),
         groupCommit({ write: (group) => recorder.append(group), sizeOf: ({ frame }) => frame.byteLength, pass }),
         tap(({ frame }) => line.add(-frame.byteLength)),
-        catchError((error) =>
-          concat(
-            close$,
-            throwError(() => error),
-          ),
-        ),
-        concatWith(close$),
-        finalize(() => {
-          // nobody is left to hear an error, so it goes where RxJS reports unheard ones
-          if (!recorder.closing) from(recorder.close()).subscribe();
-        }),
+        closing(recorder),
       );
     });
 }

@@ -1,21 +1,10 @@
 // record: a tap that writes every batch that passes to a recording, and passes it on once it is written.
-import {
-  catchError,
-  concat,
-  concatWith,
-  defer,
-  finalize,
-  from,
-  ignoreElements,
-  type MonoTypeOperatorFunction,
-  map,
-  type Observable,
-  throwError,
-} from 'rxjs';
+import { concatWith, defer, ignoreElements, type MonoTypeOperatorFunction, map, type Observable } from 'rxjs';
 import { refuseUnknownOptions } from '../../../src/errors.ts';
 import { hyperparametersOf } from '../../../src/rmsprop/options/options.ts';
 import { groupCommit } from '../journal/group-commit.ts';
 import { refuseDurability, refuseName } from '../journal/options.ts';
+import { closing } from './closing.ts';
 import { type Recordable, Recorder, type RecordOptions } from './recorder.ts';
 
 const names = ['model', 'name', 'optimizer', 'durability', 'clock', 'create'];
@@ -48,7 +37,6 @@ function recorded<Name extends string, Value extends Recordable<Name>>(
   recorder: Recorder<Name>,
   pass: 'after' | 'before',
 ): Observable<Value> {
-  const close$ = defer(() => recorder.close()).pipe(ignoreElements());
   return source.pipe(
     map((value) => ({ value, prepared: recorder.prepare(value) })),
     groupCommit({
@@ -58,16 +46,6 @@ function recorded<Name extends string, Value extends Recordable<Name>>(
     }),
     map(({ value }) => value),
     concatWith(defer(() => recorder.begin()).pipe(ignoreElements())),
-    catchError((error) =>
-      concat(
-        close$,
-        throwError(() => error),
-      ),
-    ),
-    concatWith(close$),
-    finalize(() => {
-      // nobody is left to hear an error, so it goes where RxJS reports unheard ones
-      if (!recorder.closing) from(recorder.close()).subscribe();
-    }),
+    closing(recorder),
   );
 }

@@ -1,7 +1,6 @@
 // `gradwire inspect FILE`: what a recording or a safetensors file is and holds.
-import { open, stat } from 'node:fs/promises';
 import { Command } from 'commander';
-import { GradwireError, quote } from '../../../src/errors.ts';
+import { isRecording } from '../../recordings/index.ts';
 import { plots } from '../inspect/plots.ts';
 import { type Description, inspectRecording, type ProducerFacts } from '../inspect/recording.ts';
 import { inspectSafetensors } from '../inspect/safetensors.ts';
@@ -48,21 +47,4 @@ function producerTable(producers: readonly ProducerFacts[]): string {
     sequences.join('–'),
   ]);
   return table(['producer', 'epoch', isSnapshot ? 'window entries' : 'batches', 'examples', 'sequences'], rows);
-}
-
-async function isRecording(path: string): Promise<boolean> {
-  try {
-    if ((await stat(path)).isDirectory()) return true;
-    const file = await open(path);
-    try {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(8), 0, 8, 0);
-      return buffer.subarray(0, bytesRead).toString('latin1').startsWith('\x89MCAP');
-    } finally {
-      await file.close();
-    }
-  } catch (cause) {
-    throw new GradwireError('E_FILE', `cannot read ${quote(path)}: ${(cause as NodeJS.ErrnoException).code ?? String(cause)}`, {
-      cause,
-    });
-  }
 }

@@ -1,8 +1,7 @@
 // diff: the first version and tensor at which two runs differ, and by how much.
-import { open, stat } from 'node:fs/promises';
 import { GradwireError, quote, refuseUnknownOptions } from '../../../../src/errors.ts';
-import { fileError } from '../../disk.ts';
 import type { ReadProgress } from '../../history/chunks.ts';
+import { isRecording } from '../../history/is-recording.ts';
 import { diffFiles } from './files.ts';
 import type { Diff } from './finding.ts';
 import { diffRecordings } from './recordings.ts';
@@ -32,19 +31,4 @@ export async function diff(a: string, b: string, options: DiffOptions = {}): Pro
     throw new GradwireError('E_CONFIG', text);
   }
   return one ? await diffRecordings(a, b, progress) : await diffFiles(a, b);
-}
-
-async function isRecording(path: string): Promise<boolean> {
-  try {
-    if ((await stat(path)).isDirectory()) return true;
-    const file = await open(path);
-    try {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(8), 0, 8, 0);
-      return buffer.subarray(0, bytesRead).toString('latin1').startsWith('\x89MCAP');
-    } finally {
-      await file.close();
-    }
-  } catch (cause) {
-    throw fileError(path, cause);
-  }
 }

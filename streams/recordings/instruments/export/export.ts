@@ -7,8 +7,8 @@ import { decodeSnapshot, encodeSnapshot, type Snapshot } from '../../../../src/f
 import { encodeWeights, readWeights } from '../../../../src/frames/weights.ts';
 import { fileError } from '../../disk.ts';
 import type { ReadProgress } from '../../history/chunks.ts';
+import { isRecording } from '../../history/is-recording.ts';
 import { restore } from '../restore.ts';
-import { isRecording } from '../verify/survey.ts';
 import type { ArrayFile, ArraySource } from './array.ts';
 import { recordedGradients } from './gradients.ts';
 import { NpzFile } from './npz.ts';

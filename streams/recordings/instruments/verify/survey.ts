@@ -1,5 +1,5 @@
 // What a path stands for, read with more patience than a reader has: damaged heads and strangers are findings, not the end.
-import { open, readdir, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { GradwireError, quote } from '../../../../src/errors.ts';
 import { fileError } from '../../disk.ts';
@@ -32,23 +32,6 @@ export interface Survey {
   /** Whether the snapshots are part of what is verified: for a directory they are. */
   readonly whole: boolean;
   readonly findings: readonly Finding[];
-}
-
-/** Whether a path is for {@link surveyOf}: a directory, or a file that begins or is named as a recording. Throws `E_FILE`. */
-export async function isRecording(path: string): Promise<boolean> {
-  try {
-    if ((await stat(path)).isDirectory()) return true;
-    if (path.endsWith('.mcap')) return true;
-    const file = await open(path);
-    try {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(5), 0, 5, 0);
-      return buffer.subarray(0, bytesRead).toString('latin1') === '\x89MCAP';
-    } finally {
-      await file.close();
-    }
-  } catch (cause) {
-    throw fileError(path, cause);
-  }
 }
 
 /** Finds what a path stands for, as `replay` does. Throws `E_FILE`, or `E_RECORDING` for a directory without a recording. */

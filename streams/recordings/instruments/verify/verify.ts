@@ -1,10 +1,12 @@
 // verify: checks every byte of a recording, a snapshot or a weights file that it can, and says what it proved.
+
 import { refuseUnknownOptions } from '../../../../src/errors.ts';
 import type { ReadProgress } from '../../history/chunks.ts';
+import { isRecording } from '../../history/is-recording.ts';
 import { counted, type Verification, type VerifiedSnapshot } from './findings.ts';
 import { verifyFrame } from './frame.ts';
 import { RecordingCheck } from './recording.ts';
-import { isRecording, surveyOf } from './survey.ts';
+import { surveyOf } from './survey.ts';
 
 /** Who hears about it. */
 export interface VerifyOptions {
