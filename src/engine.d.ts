@@ -21,6 +21,7 @@ declare class TextDecoder {
 }
 
 declare class TextEncoder {
+  encodeInto(text: string, into: Uint8Array): { read: number; written: number };
   encode(input: string): Uint8Array<ArrayBuffer>;
 }
 

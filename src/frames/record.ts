@@ -59,12 +59,13 @@ function splicedHead(frame: Uint8Array, labels: Record<string, string>): [head: 
   const takesALook = !text.startsWith(`${metadataStart}"`) || stampKeys.some((key) => text.includes(`"${key}"`));
   if (takesALook) return undefined;
   const header = `${metadataStart}${JSON.stringify(labels).slice(1, -1)},${text.slice(metadataStart.length).trimEnd()}`;
-  const bytes = utf8.encoder.encode(header);
-  const length = Math.ceil(bytes.byteLength / 8) * 8;
+  const length = Math.ceil(header.length / 8) * 8;
   if (length > recordLimits.headerBytes) return undefined;
   const head = new Uint8Array(8 + length).fill(0x20);
-  new DataView(head.buffer).setBigUint64(0, BigInt(length), true);
-  head.set(bytes, 8);
+  const { read } = utf8.encoder.encodeInto(header, head.subarray(8));
+  // longer in bytes than in characters
+  if (read < header.length) return undefined;
+  head.set(Uint8Array.of(length, length >> 8, length >> 16, length >> 24, 0, 0, 0, 0));
   return [head, data];
 }
 

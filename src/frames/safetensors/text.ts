@@ -22,15 +22,25 @@ export function begin(
   const most = completeLimits(limits);
   const count = entries.length;
   if (count > most.tensors) throw new GradwireError('E_ST_COUNT', `${count} tensors, the limit is ${most.tensors}`);
-  const header = encoder.encode(headerText(metadata, entries));
-  // padded, so that the data begins on a multiple of 8
-  const length = Math.ceil(header.byteLength / 8) * 8;
-  const limit = most.headerBytes;
+  const text = headerText(metadata, entries);
+  const room = { limit: most.headerBytes, byteLength };
+  // as many bytes as characters, where all of them are ASCII, as in nearly every header
+  return blank(text, text.length, room) ?? (blank(text, encoder.encode(text).byteLength, room) as Blank);
+}
+
+/** A buffer whose header, of so many bytes, is padded so that the data begins on a multiple of 8; undefined where the text has more. */
+function blank(
+  text: string,
+  headerBytes: number,
+  { limit, byteLength }: { limit: number; byteLength: number },
+): Blank | undefined {
+  const length = Math.ceil(headerBytes / 8) * 8;
   if (length > limit) throw new GradwireError('E_ST_HEADER_LIMIT', `header length ${length} exceeds ${limit}`);
   const bytes = new Uint8Array(8 + length + byteLength);
-  new DataView(bytes.buffer).setUint32(0, length, true);
-  bytes.set(header, 8);
-  bytes.fill(0x20, 8 + header.byteLength, 8 + length);
+  const { read, written } = encoder.encodeInto(text, bytes.subarray(8, 8 + length));
+  if (read < text.length) return undefined;
+  bytes.fill(0x20, 8 + written, 8 + length);
+  for (let i = 0, rest = length; rest > 0; i++, rest = Math.floor(rest / 256)) bytes[i] = rest % 256;
   return { bytes, data: bytes.subarray(8 + length) };
 }
 
