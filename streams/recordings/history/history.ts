@@ -62,12 +62,14 @@ export async function readHistory(path: string): Promise<History> {
   return { ...historyOf(siblings, path), about: own.about, count, snapshots };
 }
 
-/** The segments in a directory, in the order of their names. */
-export async function readSegments(directory: string): Promise<Segment[]> {
+/** The segments in a directory, in the order of their names; the heads of those that are `known` are not read again, for they never change. */
+export async function readSegments(directory: string, known: readonly Segment[] = []): Promise<Segment[]> {
   const names = await readdir(directory).catch((cause) => Promise.reject(fileError(directory, cause)));
   const segments: Segment[] = [];
   for (const name of names.filter((each) => parseSegmentName(each) !== undefined).sort()) {
-    segments.push(await readSegment(join(directory, name)));
+    const path = join(directory, name);
+    const before = known.find((segment) => segment.path === path && segment.about !== undefined);
+    segments.push(before === undefined ? await readSegment(path) : { ...before, bytes: await bytesOf(path) });
   }
   return segments;
 }
@@ -99,9 +101,13 @@ export function historyOf(segments: readonly Segment[], path: string): History {
   return { about, segments, count: segments.length, directory: undefined, snapshots: [] };
 }
 
+async function bytesOf(path: string): Promise<number> {
+  return (await stat(path).catch((cause) => Promise.reject(fileError(path, cause)))).size;
+}
+
 async function readSegment(path: string): Promise<Segment> {
   // before the head is read: one that is being written has no record up to here if it has no head yet
-  const { size } = await stat(path).catch((cause) => Promise.reject(fileError(path, cause)));
+  const size = await bytesOf(path);
   // only the head: the pieces that the records are read in would be a waste here
   const headBytes = 16 << 10;
   try {

@@ -8,7 +8,7 @@ import type { Admitted } from '../../operators/flow.ts';
 import { lostError, makeDirectory, syncDirectory } from '../disk.ts';
 import type { RecordedBatch } from '../history/batches.ts';
 import type { FoldStart } from '../history/fold-from.ts';
-import { historyOf, readSegments } from '../history/history.ts';
+import { historyOf, readSegments, type Segment } from '../history/history.ts';
 import { batches$ } from '../history/replay.ts';
 import type { TornTail } from '../history/torn.ts';
 import type { Epochs } from '../segment/about.ts';
@@ -100,9 +100,9 @@ async function begin<Name extends string>(
   settings: JournalSettings<Name>,
   held: Lock,
 ): Promise<Journal<Name>> {
-  const fence = await claim(directory, settings);
+  const { fence, segments } = await claim(directory, settings);
   // read after the claim: from now on nobody else can acknowledge anything here
-  const found = await recover(directory);
+  const found = await recover(directory, segments);
   const recovered = found.history === undefined ? newRun(settings, found) : found;
   const { series, about } = await beginEpoch(directory, recovered, settings, fence);
   const { durability, keepSnapshots: keep, retention, clock } = settings;
@@ -148,16 +148,17 @@ async function begin<Name extends string>(
 }
 
 /** Claims the next epoch of the run in the directory, which must be the one that the options mean. */
-async function claim(directory: string, settings: JournalSettings): Promise<Fence> {
+async function claim(
+  directory: string,
+  settings: JournalSettings,
+): Promise<{ readonly fence: Fence; readonly segments: readonly Segment[] }> {
   const segments = await readSegments(directory);
   const isNew = segments.every(({ about }) => about === undefined);
   if (!isNew) refuseDrift(settings, historyOf(segments, directory).about);
   // what cannot begin is refused before anything is written
   else newRun(settings, { history: undefined, lastEpoch: 0, torn: [] });
-  return await Fence.claim(
-    directory,
-    segments.reduce((most, { epoch }) => Math.max(most, epoch), 0),
-  );
+  const lastEpoch = segments.reduce((most, { epoch }) => Math.max(most, epoch), 0);
+  return { fence: await Fence.claim(directory, lastEpoch), segments };
 }
 
 /** What is folded first, and what is noted while it passes. */

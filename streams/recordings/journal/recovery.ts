@@ -28,14 +28,14 @@ export interface Recovered {
 export type Untouched = Pick<Recovered, 'lastEpoch' | 'torn'> & { readonly history: undefined };
 
 /**
- * Reads where the run in a directory stands.
+ * Reads where the run in a directory stands; the heads of segments that are `known` are not read again.
  *
  * @throws GradwireError `E_RECORDING_CORRUPT`, `E_RECORDING_GAP`, `E_RECORDING`, `E_FORMAT`, `E_FILE`.
  */
-export async function recover(directory: string): Promise<Recovered | Untouched> {
+export async function recover(directory: string, known?: readonly Segment[]): Promise<Recovered | Untouched> {
   await demandSegments(directory);
   const snapshots = await listSnapshots(directory);
-  const segments = await readSegments(directory);
+  const segments = await readSegments(directory, known);
   const lastEpoch = segments.reduce((most, { epoch }) => Math.max(most, epoch), 0);
   if (segments.every(({ about }) => about === undefined)) {
     return { history: undefined, lastEpoch, torn: await judgeHeads(segments, snapshots, directory) };
