@@ -6,11 +6,11 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { encodeGradients } from '../../src/frames/gradients.ts';
 import { connect } from '../../streams/sockets/index.ts';
-import { batches, model } from '../recordings/runs.ts';
+import { model } from '../recordings/runs.ts';
 import { run, start } from '../support/gradwire.ts';
 import { bundle, removeBundles } from './bundle.ts';
 import { needsRoot } from './mounts.ts';
-import { begin, play, recoverFrom } from './script.ts';
+import { begin, given, play, recoverFrom } from './script.ts';
 import { ask, batchesOf, digestOf, type Name, serve } from './served.ts';
 import { beginTrace, callsAndLooks, inLanes, type Plan, type Point, plan } from './strace.ts';
 
@@ -93,9 +93,10 @@ needsRoot(
   try {
     const url = await old.line();
     // as the program's own pushes are framed
-    const frames = batches(6).map((batch) =>
-      encodeGradients(model, { model: 'default', producerEpoch: 0, producer: '', sequence: 0, base: 0, ...batch }, batch),
-    );
+    const frames = given.slice(0, 6).map((batch) => {
+      const { producer = '', sequence = 0 } = batch;
+      return encodeGradients(model, { model: 'default', producerEpoch: 0, producer, sequence, base: 0 }, batch);
+    });
     const post = (i: number): Promise<number> =>
       fetch(`${url}/models/default/gradients`, { method: 'POST', body: frames[i - 1] }).then(
         ({ status }) => status,
@@ -123,11 +124,11 @@ test('a trainer that hangs is named to whoever starts another; --take-over ends 
   const worker = await connect<Name>(old.url, { role: 'worker', producer: 'w', backoffMaxMs: 200 });
   let next: Awaited<ReturnType<typeof serve>> | undefined;
   try {
-    const given = batchesOf(60, 5);
-    const pushes = given.slice(0, 20).map((gradients) => worker.push({ gradients }));
+    const pushed = batchesOf(60, 5);
+    const pushes = pushed.slice(0, 20).map((gradients) => worker.push({ gradients }));
     await pushes[5];
     old.child.kill('SIGSTOP');
-    pushes.push(...given.slice(20).map((gradients) => worker.push({ gradients })));
+    pushes.push(...pushed.slice(20).map((gradients) => worker.push({ gradients })));
     for (const push of pushes) push.catch(() => undefined);
     const refused = await run('serve', '--directory', directory, '--port', '0');
     assert.is(refused.code, 1);
@@ -138,10 +139,10 @@ test('a trainer that hangs is named to whoever starts another; --take-over ends 
     const versions = (await Promise.all(pushes)).map(({ version }) => version);
     assert.equal(
       [...versions].sort((a, b) => a - b),
-      given.map((_, i) => i + 1),
+      pushed.map((_, i) => i + 1),
     );
     const { digest, version } = await ask(`${next.url}/models/m`);
-    assert.equal([version, digest], [60, digestOf(given.map((_, i) => given[versions.indexOf(i + 1)]))]);
+    assert.equal([version, digest], [60, digestOf(pushed.map((_, i) => pushed[versions.indexOf(i + 1)]))]);
   } finally {
     await worker.close();
     for (const each of [old, next]) each?.child.kill('SIGKILL');
