@@ -1,6 +1,8 @@
 // What the scripted program is told and printed, and what a directory must hold after it, however it ended.
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import type { Batch } from '../../src/gradients/batch.ts';
 import type { Durability } from '../../streams/recordings/index.ts';
@@ -154,4 +156,18 @@ export async function recoverFrom(directory: string, { acks, lines }: Printed): 
   } finally {
     await t.close().catch(() => undefined);
   }
+}
+
+/** A name that locks in one network is not seen in another, as in two containers with one volume. */
+export const elsewhere: Playground = { within: ['unshare', '--net'] };
+
+/** Runs the program up to version 3 in a folder; gives what makes copies of its directory. */
+export async function firstLife(program: string, folder: string): Promise<(name: string) => string> {
+  const first = join(folder, 'first');
+  await play(program, { directory: first, lives: [3], keepAll: true });
+  return (name) => {
+    const directory = join(folder, name);
+    cpSync(first, directory, { recursive: true });
+    return directory;
+  };
 }
