@@ -1,7 +1,10 @@
 // What the scripted program is told and printed, and what a directory must hold after it, however it ended.
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
 import * as assert from 'uvu/assert';
+import type { Batch } from '../../src/gradients/batch.ts';
 import type { Durability } from '../../streams/recordings/index.ts';
 import { trainer } from '../../streams/trainer.ts';
 import { batches, digestsOf, model, type Name, optimizer } from '../recordings/runs.ts';
@@ -18,6 +21,8 @@ export interface Script {
   readonly pauseAt?: number;
   /** All segments are kept. */
   readonly keepAll?: boolean;
+  /** Versions between snapshots; 2 unless told. */
+  readonly every?: number;
 }
 
 /** A program that runs. */
@@ -25,6 +30,8 @@ export interface Playing {
   readonly child: ChildProcessWithoutNullStreams;
   /** Resolves once it has printed a line that begins so. Rejects where it ends before. */
   printed(line: string): Promise<void>;
+  /** What it has acknowledged up to now. */
+  acked(): Printed['acks'];
   readonly ended: Promise<Printed>;
 }
 
@@ -86,7 +93,7 @@ export async function begin(program: string, script: Script, { within = [], atta
   await printed('loaded');
   await attach?.(child.pid as number);
   child.stdin.on('error', () => undefined).write('begin\n');
-  return { child, printed, ended };
+  return { child, printed, ended, acked: () => read(output.stdout).acks };
 }
 
 /** Runs the program to its end. */
@@ -119,26 +126,48 @@ function read(stdout: string): Omit<Printed, 'code' | 'signal' | 'stderr'> {
   };
 }
 
-const digests = digestsOf(batches(64));
+/** All that the program ever pushes, in its order. */
+export const given: readonly Batch<Name>[] = batches(8000).map((batch) => ({ ...batch, base: 0, producerEpoch: 0 }));
+
+let known: readonly string[] | undefined;
+
+/** The digest of each version of a fold that never died. */
+function digestAt(version: number): string {
+  known ??= digestsOf(given);
+  return known[version];
+}
 
 /** How many acknowledged batches a directory has lost; demands that all else is as if nothing had happened, and goes on in it. */
 export async function recoverFrom(directory: string, { acks, lines }: Printed): Promise<number> {
   const t = await trainer<Name>({ ...settings, model, optimizer, directory });
   const said = lines.join(', ');
   try {
-    assert.is(t.digest(), digests[t.version], `version ${t.version} has other bits; the program said ${said}`);
+    assert.is(t.digest(), digestAt(t.version), `version ${t.version} has other bits; the program said ${said}`);
     for (const [batch, version] of acks) assert.is(batch, version, said);
     const lost = Math.max(0, Math.max(0, ...acks.values()) - t.version);
     const { version: last } = t;
     // a worker that heard nothing sends again: what is there stays what it was
-    for (const [i, batch] of batches(last + 2).entries()) {
-      if (last + 2 - i > 6) continue;
-      const pushed = await t.push({ ...batch, producerEpoch: 0 });
+    for (let i = Math.max(0, last - 4); i < last + 2; i++) {
+      const pushed = await t.push(given[i]);
       assert.equal(pushed, { version: i + 1, duplicate: i < last }, said);
     }
-    assert.equal([t.version, t.digest()], [last + 2, digests[last + 2]], said);
+    assert.equal([t.version, t.digest()], [last + 2, digestAt(last + 2)], said);
     return lost;
   } finally {
     await t.close().catch(() => undefined);
   }
+}
+
+/** A name that locks in one network is not seen in another, as in two containers with one volume. */
+export const elsewhere: Playground = { within: ['unshare', '--net'] };
+
+/** Runs the program up to version 3 in a folder; gives what makes copies of its directory. */
+export async function firstLife(program: string, folder: string): Promise<(name: string) => string> {
+  const first = join(folder, 'first');
+  await play(program, { directory: first, lives: [3], keepAll: true });
+  return (name) => {
+    const directory = join(folder, name);
+    cpSync(first, directory, { recursive: true });
+    return directory;
+  };
 }

@@ -3,10 +3,18 @@ import { readSync, writeSync } from 'node:fs';
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
 import { GradwireError } from '../../src/errors.ts';
 import { type Trainer, trainer } from '../../streams/trainer.ts';
-import { batches, model, type Name, optimizer } from '../recordings/runs.ts';
-import { type Script, settings } from './script.ts';
+import { model, type Name, optimizer } from '../recordings/runs.ts';
+import { given, type Script, settings } from './script.ts';
 
-const { directory, durability, lives, ahead = 1, pauseAt, keepAll }: Script = JSON.parse(process.argv[2]);
+const {
+  directory,
+  durability,
+  lives,
+  ahead = 1,
+  pauseAt,
+  keepAll,
+  every = settings.snapshots.every,
+}: Script = JSON.parse(process.argv[2]);
 const exitCodes: Readonly<Record<string, number>> = { E_DISK: 1, E_FILE: 1, E_LOCKED: 1, E_FENCED: 73, E_DISK_FAILED: 74 };
 
 /** Prints at once, whatever happens next. */
@@ -27,10 +35,9 @@ async function quiet(): Promise<void> {
 
 /** Pushes until it is acknowledged, as a worker does. */
 async function push(t: Trainer<Name>, version: number): Promise<void> {
-  const batch = { ...batches(version)[version - 1], producerEpoch: 0 };
   for (;;) {
     try {
-      const { version: made, duplicate } = await t.push(batch);
+      const { version: made, duplicate } = await t.push(given[version - 1]);
       say('ack', version, made, duplicate);
       return;
     } catch (error) {
@@ -53,6 +60,7 @@ try {
   for (const last of lives) {
     const t = await trainer<Name>({
       ...settings,
+      snapshots: { ...settings.snapshots, every },
       ...(keepAll ? { retention: {} } : {}),
       model,
       optimizer,
@@ -65,7 +73,7 @@ try {
       const group = Array.from({ length: Math.min(ahead, last + 1 - version) }, (_, i) => push(t, version + i));
       // what makes it fail is told by `closed`
       await Promise.all(group).catch(() => t.closed);
-      await quiet();
+      if (ahead === 1) await quiet();
       if (pauseAt !== undefined && version <= pauseAt && t.version >= pauseAt) wait('paused');
     }
     say('closing');

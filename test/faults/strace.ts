@@ -91,6 +91,38 @@ export async function plan(program: string, script: Script, which: readonly Call
   return { points, paths: [...new Set(own.flatMap(pathsIn))] };
 }
 
+/** A call that has been made, or a line that was printed before it. */
+export interface Event {
+  readonly call: Call;
+  /** The whole line of strace, with the paths of its files. */
+  readonly text: string;
+  /** What was printed, where the call is that. */
+  readonly said: string | undefined;
+}
+
+/** Runs the program, and gives its calls on files and what it prints, in the order in which they were done. */
+export async function events(program: string, script: Script): Promise<Event[]> {
+  const { log, done, stderr } = await (await straced(program, script, ['-y', '-s', '200'])).ended;
+  assert.ok(done, stderr);
+  const begun = new Map<string, string>();
+  const found: Event[] = [];
+  for (const line of log) {
+    const [thread] = line.split(' ');
+    const said = /^\d+ +write\(1<.*?>, "(.*?)\\n"/.exec(line)?.[1];
+    const call = callIn(line);
+    // a call counts once it is done; what is printed, from its beginning
+    if (call !== undefined && said === undefined && line.includes('<unfinished')) begun.set(thread, line);
+    else if (call !== undefined) found.push({ call, text: line, said });
+    else if (line.includes(' resumed>')) {
+      const text = `${begun.get(thread) ?? ''}${line}`;
+      const made = callIn(text);
+      if (made !== undefined) found.push({ call: made, text, said: undefined });
+      begun.delete(thread);
+    }
+  }
+  return found;
+}
+
 /** How many of each kind there are. */
 export function countOf(made: readonly Call[]): Map<Call, number> {
   const counts = new Map<Call, number>();

@@ -1,0 +1,224 @@
+// The protections of the journal, each as the change that takes it away, and the test that must see it.
+
+/** A protection removed. */
+export interface Control {
+  /** What is lost without it. */
+  readonly name: string;
+  readonly file: string;
+  /** Stands there once. */
+  readonly find: string;
+  readonly replace: string;
+  /** A word of the path of the test. */
+  readonly test: string;
+  /** What its failure says. */
+  readonly expected: RegExp;
+  /** For a shorter form of the test. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Takes longer than the others: left out unless GRADWIRE_LONG is 1. */
+  readonly long?: boolean;
+}
+
+const appended = 'streams/recordings/segment/appended.ts';
+const series = 'streams/recordings/segment/series.ts';
+const disk = 'streams/recordings/disk.ts';
+const journal = 'streams/recordings/journal/journal.ts';
+const fence = 'streams/recordings/journal/fence.ts';
+const snapshots = 'streams/recordings/journal/snapshots.ts';
+
+const syncs = "durability === 'fsync' ? this.sync() : undefined";
+const wholeSync = '      await file.sync();\n      // looked at';
+
+/** Every protection with its control. */
+export const controls: readonly Control[] = [
+  {
+    name: 'a group is synced before it counts',
+    file: appended,
+    find: syncs,
+    replace: 'undefined',
+    test: 'faults/order',
+    expected: /before the bytes of seg-.* are on disk/,
+  },
+  {
+    name: 'a group is synced before it counts: a real power cut',
+    file: appended,
+    find: syncs,
+    replace: 'undefined',
+    test: 'faults/power',
+    expected: /acknowledged batches are lost|E_RECORDING|E_SNAPSHOT/,
+    env: { GRADWIRE_CUTS: '15' },
+  },
+  {
+    name: 'the directory is synced after a segment is made',
+    file: appended,
+    find: "if (durability === 'fsync') await syncDirectory(dirname(path)).catch((cause) => file.#seal(cause));",
+    replace: '',
+    test: 'faults/order',
+    expected: /before the name of seg-.* is on disk/,
+  },
+  {
+    name: 'what another process wrote is synced before it is built upon',
+    file: 'streams/recordings/journal/epoch.ts',
+    find: "if (settings.durability === 'fsync') await syncSegments(history);",
+    replace: 'void syncSegments;',
+    test: 'faults/order',
+    expected: /before the bytes of seg-.* are on disk/,
+  },
+  {
+    name: 'a snapshot, and a claim, is synced before it gets its name',
+    file: disk,
+    find: wholeSync,
+    replace: '      // looked at',
+    test: 'faults/order',
+    expected: /gets its name before its bytes are on disk/,
+  },
+  {
+    name: 'the directory is synced after a snapshot, or a claim, gets its name',
+    file: disk,
+    find: '    await syncDirectory(dirname(path));\n    return written;',
+    replace: '    return written;',
+    test: 'faults/order',
+    expected: /before the name of .* is on disk/,
+  },
+  {
+    name: 'what a failed write has left is cut off',
+    file: appended,
+    find: 'if (size > this.#bytes) await this.#truncate();',
+    replace: 'void size;',
+    test: 'faults/damaged',
+    expected: /FAIL {2}"what a write that failed/,
+  },
+  {
+    name: 'the epoch is looked at before an acknowledgement',
+    file: appended,
+    find: ', confirm?.()]',
+    replace: ', void confirm]',
+    test: 'faults/replaced',
+    expected: /FAIL {2}"a trainer that stops anywhere/,
+    env: { GRADWIRE_CALLS: 'pwritev' },
+  },
+  {
+    name: 'a claim knows its own file, not whichever has the name',
+    file: disk,
+    find: '    return written;',
+    replace: '    return await stat(path, { bigint: true });',
+    test: 'faults/replaced',
+    expected: /FAIL {2}"a trainer that stops anywhere/,
+    env: { GRADWIRE_CALLS: 'rename' },
+  },
+  {
+    name: 'an acknowledgement comes after the commit',
+    file: 'streams/recordings/journal/group-commit.ts',
+    find: "if (pass === 'before') return",
+    replace: "if (pass !== 'before' || true) return",
+    test: 'faults/order',
+    expected: /before the bytes of seg-.* are on disk/,
+  },
+  {
+    name: 'the windows of sequence numbers are rebuilt from the journal',
+    file: journal,
+    find: 'producers.note(header, payload, made);',
+    replace: 'void payload, made;',
+    test: 'recordings/journal',
+    expected: /FAIL/,
+  },
+  {
+    name: 'a chunk is checked by its CRC',
+    file: 'streams/recordings/segment/parse.ts',
+    find: 'if (crc32(content) !== crc) throw',
+    replace: 'if (crc < 0) throw',
+    test: 'faults/damaged',
+    expected: /FAIL {2}"a damaged record before a sound one/,
+  },
+  {
+    name: 'versions follow from segment to segment',
+    file: 'streams/recordings/history/chunks.ts',
+    find: 'if (firstVersion === version) return;',
+    replace: 'if (version > 0) return;',
+    test: 'recordings/replay',
+    expected: /FAIL {2}"a missing segment is a gap/,
+  },
+  {
+    name: 'a sound record after a damaged one proves that it had been acknowledged',
+    file: 'streams/recordings/history/torn.ts',
+    find: 'valid !== undefined\n',
+    replace: 'valid !== undefined && offset < 0\n',
+    test: 'faults/damaged',
+    expected: /FAIL {2}"a damaged record before a sound one/,
+  },
+  {
+    name: 'nothing is removed that the second newest snapshot needs',
+    file: snapshots,
+    find: 'this.#verified.at(-2)',
+    replace: 'this.#verified.at(-1)',
+    test: 'faults/damaged',
+    expected: /FAIL {2}"whatever has been removed/,
+  },
+  {
+    name: 'a snapshot is read back before anything is removed for it',
+    file: snapshots,
+    find: 'await demandSame(path, frame);',
+    replace: 'void demandSame;',
+    test: 'faults/damaged',
+    expected: /FAIL {2}"a disk that only says/,
+  },
+  {
+    name: 'the epoch is claimed before the recording is read',
+    file: journal,
+    find: `  const fence = await claim(directory, settings);
+  // read after the claim: from now on nobody else can acknowledge anything here
+  const found = await recover(directory);
+`,
+    replace: `  const found = await recover(directory);
+  const fence = await claim(directory, settings);
+`,
+    test: 'faults/replaced',
+    expected: /FAIL {2}"a trainer that stops anywhere/,
+    env: { GRADWIRE_CALLS: 'openat' },
+  },
+  {
+    name: 'a disk that takes writes again is found out',
+    file: 'streams/recordings/journal/mending.ts',
+    find: 'this.#trouble = undefined;',
+    replace: '',
+    test: 'faults/errors-at',
+    expected: /FAIL|killed after/,
+    long: true,
+  },
+  {
+    name: 'a failed sync is the end, not a second try',
+    file: appended,
+    find: 'await this.#file.datasync().catch((cause) => this.#seal(cause));',
+    replace: 'await this.#file.datasync().catch((cause) => Promise.reject(diskError(this.path, cause)));',
+    test: 'faults/errors-at',
+    expected: /FAIL/,
+    long: true,
+  },
+  {
+    name: 'after a group that failed the versions are given away anew',
+    file: 'streams/operators/admit.ts',
+    find: "if (given.type === 'nack') this.#revoked = true;",
+    replace: '',
+    test: 'faults/errors-at',
+    expected: /FAIL/,
+    long: true,
+  },
+  {
+    name: 'a segment that failed takes nothing more',
+    file: series,
+    find: 'if (!isFull(error)) this.#failure = error;',
+    replace: '',
+    test: 'recordings/journal',
+    expected: /FAIL/,
+    long: true,
+  },
+  {
+    name: 'a claim that was overtaken on its way is given up',
+    file: fence,
+    find: 'if (found?.holder !== known?.holder) throw fenced(path, found, claim);',
+    replace: '',
+    test: 'faults/replaced',
+    expected: /FAIL {2}"a trainer that stops anywhere/,
+    long: true,
+    env: { GRADWIRE_CALLS: 'openat,pwrite64,fsync' },
+  },
+];
