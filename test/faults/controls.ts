@@ -108,8 +108,8 @@ export const controls: readonly Control[] = [
   {
     name: 'an acknowledgement comes after the commit',
     file: 'streams/recordings/journal/group-commit.ts',
-    find: "if (pass === 'before') return",
-    replace: "if (pass !== 'before' || true) return",
+    find: "options.pass === 'before' ?",
+    replace: "options.pass !== 'none' ?",
     test: 'faults/order',
     expected: /before the bytes of seg-.* are on disk/,
   },
@@ -140,8 +140,8 @@ export const controls: readonly Control[] = [
   {
     name: 'a sound record after a damaged one proves that it had been acknowledged',
     file: 'streams/recordings/history/torn.ts',
-    find: 'valid !== undefined\n',
-    replace: 'valid !== undefined && offset < 0\n',
+    find: 'if (valid !== undefined)',
+    replace: 'if (valid !== undefined && valid < 0)',
     test: 'faults/damaged',
     expected: /FAIL {2}"a damaged record before a sound one/,
   },
@@ -164,12 +164,12 @@ export const controls: readonly Control[] = [
   {
     name: 'the epoch is claimed before the recording is read',
     file: journal,
-    find: `  const fence = await claim(directory, settings);
+    find: `  const { fence, segments } = await claim(directory, settings);
   // read after the claim: from now on nobody else can acknowledge anything here
-  const found = await recover(directory);
+  const found = await recover(directory, segments);
 `,
     replace: `  const found = await recover(directory);
-  const fence = await claim(directory, settings);
+  const { fence } = await claim(directory, settings);
 `,
     test: 'faults/replaced',
     expected: /FAIL {2}"a trainer that stops anywhere/,

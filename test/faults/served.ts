@@ -14,7 +14,7 @@ import { type Running, run, start } from '../support/gradwire.ts';
 import { chance } from '../support/random.ts';
 
 /** The model that is served; a batch with all of it is a frame of a little more than 4 KiB. */
-export const model = layout({ kernel: [32, 32], bias: [8] });
+const model = layout({ kernel: [32, 32], bias: [8] });
 export type Name = 'kernel' | 'bias';
 const hyperparameters = { lr: 0.05, rho: 0.9 };
 
@@ -53,7 +53,7 @@ export interface Answered {
 }
 
 /** Posts one batch by HTTP, where every nack is seen. */
-export async function post(url: string, sequence: number, gradients: GradientRecord<Name>): Promise<Answered> {
+async function post(url: string, sequence: number, gradients: GradientRecord<Name>): Promise<Answered> {
   const identity = { producer: 'curl', producerEpoch: 0, sequence, base: 0 };
   const body = encodeGradients(model, identity, { gradients });
   const answer = await fetch(`${url}/models/m/gradients`, { method: 'POST', body });
@@ -174,6 +174,6 @@ export async function segmentOf(url: string): Promise<string> {
 }
 
 /** The path of a directory in a folder that is there. */
-export function runIn(folder: string): string {
+function runIn(folder: string): string {
   return join(folder, 'run');
 }

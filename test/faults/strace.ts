@@ -8,7 +8,7 @@ import * as assert from 'uvu/assert';
 import { begin, type Playing, type Printed, type Script } from './script.ts';
 
 /** The calls that write, and those that open. */
-export const calls = [
+const calls = [
   'write',
   'writev',
   'pwrite64',
@@ -21,7 +21,7 @@ export const calls = [
   'unlink',
 ] as const;
 /** Those, and the look at the epoch. */
-export const callsAndLooks = [...calls, 'statx'] as const;
+const callsAndLooks = [...calls, 'statx'] as const;
 export type Call = (typeof callsAndLooks)[number];
 
 /** One call that the program makes on its directory: the how manyth of its kind, from 1. */
