@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { figure } from '../support/figures.ts';
 import { type Control, controls } from './controls.ts';
 import { needsRoot, unmountAll } from './mounts.ts';
 import { inLanes } from './strace.ts';
@@ -57,11 +58,11 @@ needsRoot(test, 'strace')(`${chosen.length} protections, removed one at a time: 
       const seconds = ((performance.now() - startMs) / 1000).toFixed(0);
       const seen = output !== undefined && control.expected.test(output);
       if (!seen) green.push(`${control.name} (${control.test}): ${output ?? 'it passed'}`);
-      console.log(`${seen ? 'red' : 'GREEN'}: without "${control.name}", ${control.test}, ${seconds} s`);
+      figure(`controls: ${seen ? 'red' : 'GREEN'}: without "${control.name}", ${control.test}, ${seconds} s`);
     }),
   );
   assert.equal(green, []);
-  console.log(`${chosen.length} protections removed, ${chosen.length} tests red`);
+  figure(`controls: ${chosen.length} protections removed, ${chosen.length} tests red`);
 });
 
 test.run();

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { figure } from '../support/figures.ts';
 import { needs } from '../support/needs.ts';
 import { bundle, removeBundles } from './bundle.ts';
 import { type Printed, recoverFrom } from './script.ts';
@@ -130,7 +131,8 @@ needs(test, 'strace')(
         await fail(program, planned, table, each);
       }),
     );
-    console.log(`${cases.length} errors, one at each call: 0 acknowledged batches lost\n${table}`);
+    figure(`errors: ${cases.length} errors, one at each call: 0 acknowledged batches lost`);
+    for (const line of String(table).split('\n')) figure(`errors: ${line}`);
     const calls = new Set(planned.points.map(({ call }) => call));
     assert.is(new Set(table.keys.map((key) => key.split(' ')[0])).size, calls.size);
   },

@@ -9,6 +9,7 @@ import * as assert from 'uvu/assert';
 import { encodeGradients } from '../../src/frames/gradients.ts';
 import { decodeSnapshot } from '../../src/frames/snapshot.ts';
 import { layout } from '../../src/layout.ts';
+import { figure } from '../support/figures.ts';
 import { run, start } from '../support/gradwire.ts';
 import { needs } from '../support/needs.ts';
 import { mountTmpfs, needsRoot, unmountAll } from './mounts.ts';
@@ -32,7 +33,7 @@ needsRoot(test, 'mount')('a full disk: acks stop, all else goes on, and with roo
     end: () => rmSync(ballast),
   });
   assert.match(String(trouble.text), /ENOSPC/);
-  console.log(`a full disk: ${acknowledged} batches acknowledged, 0 lost, 0 twice`);
+  figure(`disk: a full disk: ${acknowledged} batches acknowledged, 0 lost, 0 twice`);
 });
 
 needs(

@@ -9,6 +9,7 @@ import * as assert from 'uvu/assert';
 import { GradwireError } from '../../src/errors.ts';
 import { decodeSnapshot } from '../../src/frames/snapshot.ts';
 import type { Durability } from '../../streams/recordings/index.ts';
+import { figure } from '../support/figures.ts';
 import { chance, whole } from '../support/random.ts';
 import { bundle, removeBundles } from './bundle.ts';
 import { type Ext4, mountExt4, needsRoot, unmountAll } from './mounts.ts';
@@ -95,8 +96,8 @@ needsRoot(
     assert.is(epoch, printed.starts[0].epoch);
     assert.is(await recoverFrom(directory, printed), 0, `cut ${i}: acknowledged batches are lost`);
   }
-  console.log(
-    `${cuts} power cuts, ${acknowledged} batches acknowledged, ${temporaries} cut inside a snapshot or a claim: lost 0`,
+  figure(
+    `power: ${cuts} power cuts, ${acknowledged} batches acknowledged, ${temporaries} cut inside a snapshot or a claim: lost 0`,
   );
 });
 
@@ -116,7 +117,7 @@ needsRoot(
       throw error;
     });
   }
-  console.log(`the control lost ${lost} batches`);
+  figure(`power: the control lost ${lost} batches`);
   assert.ok(lost > 0);
 });
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { figure } from '../support/figures.ts';
 import { bundle, removeBundles } from './bundle.ts';
 import { needsRoot } from './mounts.ts';
 import { begin, elsewhere, firstLife, recoverFrom } from './script.ts';
@@ -62,7 +63,7 @@ needsRoot(test, 'strace')(
     );
     assert.ok((outcomes.get('E_FENCED / done') ?? 0) > points.length / 3);
     const each = [...outcomes].map(([outcome, count]) => `${outcome} ×${count}`).join(', ');
-    console.log(`${points.length} trainers stopped and replaced, the old one and the new one end with: ${each}; lost 0`);
+    figure(`replaced: ${points.length} trainers stopped and replaced, the old one and the new one end with: ${each}; lost 0`);
   },
 );
 

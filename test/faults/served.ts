@@ -2,7 +2,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { encodeGradients } from '../../src/frames/gradients.ts';
 import { deserialize } from '../../src/frames/safetensors.ts';
@@ -171,9 +170,4 @@ export async function endure({ directory, options = [], begin, end }: Trouble): 
 /** The path of the segment that a served trainer writes. */
 export async function segmentOf(url: string): Promise<string> {
   return String((await ask(`${url}/models/m`)).recording);
-}
-
-/** The path of a directory in a folder that is there. */
-function runIn(folder: string): string {
-  return join(folder, 'run');
 }

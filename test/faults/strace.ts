@@ -21,7 +21,7 @@ const calls = [
   'unlink',
 ] as const;
 /** Those, and the look at the epoch. */
-const callsAndLooks = [...calls, 'statx'] as const;
+export const callsAndLooks = [...calls, 'statx'] as const;
 export type Call = (typeof callsAndLooks)[number];
 
 /** One call that the program makes on its directory: the how manyth of its kind, from 1. */

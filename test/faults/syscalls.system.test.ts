@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Durability } from '../../streams/recordings/index.ts';
+import { figure } from '../support/figures.ts';
 import { needs } from '../support/needs.ts';
 import { bundle, removeBundles } from './bundle.ts';
 import { recoverFrom } from './script.ts';
@@ -56,7 +57,7 @@ needs(test, 'strace')('no unlucky instant: a kill at every single call on its di
   for (const call of ['write', 'pwritev', 'pwrite64', 'fdatasync', 'fsync', 'rename', 'openat', 'unlink'] as const)
     assert.ok((counts.get(call) ?? 0) > 1, `${counts.get(call)} points at ${call}`);
   const each = [...counts].map(([call, count]) => `${call} ${count}`).join(', ');
-  console.log(`${points.length} kills, one at each call (${each}): lost 0`);
+  figure(`calls: ${points.length} kills, one at each call (${each}): lost 0`);
 });
 
 needs(test, 'strace')('control: a trainer that acknowledges before it writes loses batches at some of these calls', async () => {
