@@ -97,7 +97,7 @@ export async function begin(program: string, script: Script, { within = [], atta
 }
 
 /** Runs the program to its end. */
-export async function play(program: string, script: Script, playground?: Playground): Promise<Printed> {
+async function play(program: string, script: Script, playground?: Playground): Promise<Printed> {
   const { child, ended } = await begin(program, script, playground);
   child.stdin.end();
   return await ended;

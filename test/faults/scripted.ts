@@ -33,15 +33,15 @@ async function quiet(): Promise<void> {
   while (process.getActiveResourcesInfo().some((name) => name === 'FSReqPromise' || name === 'CloseReq'));
 }
 
-/** Pushes until it is acknowledged, as a worker does. */
+/** Pushes until it is acknowledged, as a worker does; but not for ever. */
 async function push(t: Trainer<Name>, version: number): Promise<void> {
-  for (;;) {
+  for (let attempt = 1; ; attempt++) {
     try {
       const { version: made, duplicate } = await t.push(given[version - 1]);
       say('ack', version, made, duplicate);
       return;
     } catch (error) {
-      if (!(error instanceof GradwireError) || !error.retryable) throw error;
+      if (!(error instanceof GradwireError) || !error.retryable || attempt === 100) throw error;
       say('nack', version, error.code);
       await delay(error.retryAfterMs / 10);
     }
@@ -72,7 +72,7 @@ try {
     for (let version = t.version + 1; version <= last; version += ahead) {
       const group = Array.from({ length: Math.min(ahead, last + 1 - version) }, (_, i) => push(t, version + i));
       // what makes it fail is told by `closed`
-      await Promise.all(group).catch(() => t.closed);
+      await Promise.all(group).catch((error) => Promise.race([t.closed, delay(1000).then(() => Promise.reject(error))]));
       if (ahead === 1) await quiet();
       if (pauseAt !== undefined && version <= pauseAt && t.version >= pauseAt) wait('paused');
     }

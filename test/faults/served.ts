@@ -2,7 +2,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { encodeGradients } from '../../src/frames/gradients.ts';
 import { deserialize } from '../../src/frames/safetensors.ts';
@@ -14,7 +13,7 @@ import { type Running, run, start } from '../support/gradwire.ts';
 import { chance } from '../support/random.ts';
 
 /** The model that is served; a batch with all of it is a frame of a little more than 4 KiB. */
-export const model = layout({ kernel: [32, 32], bias: [8] });
+const model = layout({ kernel: [32, 32], bias: [8] });
 export type Name = 'kernel' | 'bias';
 const hyperparameters = { lr: 0.05, rho: 0.9 };
 
@@ -43,7 +42,7 @@ export async function serve(directory: string, ...options: string[]): Promise<Ru
 }
 
 /** What a post was answered with. */
-export interface Answered {
+interface Answered {
   readonly status: number;
   readonly type: string;
   readonly code?: string;
@@ -53,7 +52,7 @@ export interface Answered {
 }
 
 /** Posts one batch by HTTP, where every nack is seen. */
-export async function post(url: string, sequence: number, gradients: GradientRecord<Name>): Promise<Answered> {
+async function post(url: string, sequence: number, gradients: GradientRecord<Name>): Promise<Answered> {
   const identity = { producer: 'curl', producerEpoch: 0, sequence, base: 0 };
   const body = encodeGradients(model, identity, { gradients });
   const answer = await fetch(`${url}/models/m/gradients`, { method: 'POST', body });
@@ -171,9 +170,4 @@ export async function endure({ directory, options = [], begin, end }: Trouble): 
 /** The path of the segment that a served trainer writes. */
 export async function segmentOf(url: string): Promise<string> {
   return String((await ask(`${url}/models/m`)).recording);
-}
-
-/** The path of a directory in a folder that is there. */
-export function runIn(folder: string): string {
-  return join(folder, 'run');
 }

@@ -8,7 +8,7 @@ import * as assert from 'uvu/assert';
 import { begin, type Playing, type Printed, type Script } from './script.ts';
 
 /** The calls that write, and those that open. */
-export const calls = [
+const calls = [
   'write',
   'writev',
   'pwrite64',
