@@ -1,4 +1,5 @@
 // Each protection removed, one at a time, in a copy of the sources: a test turns red.
+// watchdog: 400 s
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';

@@ -110,7 +110,7 @@ export const controls: readonly Control[] = [
     find: "options.pass === 'before' ?",
     replace: "options.pass !== 'none' ?",
     test: 'faults/order',
-    expected: /before the bytes of seg-.* are on disk/,
+    expected: /before it is written/,
   },
   {
     name: 'the windows of sequence numbers are rebuilt from the journal',

@@ -1,4 +1,5 @@
 // Every call on the directory fails once: what its senders hear is true, whatever the error and wherever it strikes.
+// watchdog: 400 s
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
 // The order of calls, against a disk that keeps nothing it was not told to: no bytes without a sync, no name without its directory's.
+// watchdog: 400 s
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -24,7 +25,11 @@ class Disk {
   readonly #files = new Set<string>();
   /** Files that were read since the epoch was claimed; snapshots that were read since they were made. */
   readonly #read = new Set<string>();
+  /** Segments that have their head. */
+  readonly #headed = new Set<string>();
   #claimed = false;
+  /** Writes to segments beyond their heads. */
+  #groups = 0;
   acks = 0;
   removed = 0;
 
@@ -42,7 +47,7 @@ class Disk {
     const [path, target] = paths.map((each) => (each === this.#directory ? '.' : basename(each)));
     if (path === undefined) return;
     if (call === 'openat') this.#open(path, text.includes('O_CREAT'));
-    else if (/write/.test(call) || call === 'ftruncate') this.#bytes.add(path);
+    else if (/write/.test(call) || call === 'ftruncate') this.#write(path);
     else if (call === 'fsync' && path === '.') this.#names.clear();
     else if (call === 'fsync' || call === 'fdatasync') this.#bytes.delete(path);
     else if (call === 'rename') this.#rename(path, target);
@@ -55,6 +60,13 @@ class Disk {
       this.#names.add(path);
       this.#files.add(path);
     }
+  }
+
+  #write(path: string): void {
+    this.#bytes.add(path);
+    if (!path.endsWith('.mcap')) return;
+    if (this.#headed.has(path)) this.#groups += 1;
+    this.#headed.add(path);
   }
 
   #rename(path: string, target: string): void {
@@ -84,6 +96,7 @@ class Disk {
     const segments = [...this.#files].filter((name) => name.endsWith('.mcap'));
     if (said.startsWith('ack ')) {
       this.acks += 1;
+      assert.ok(this.#groups >= this.acks, `"${said}" before it is written`);
       for (const name of [...segments, 'epoch.json']) {
         assert.not(this.#bytes.has(name), `"${said}" before the bytes of ${name} are on disk`);
         assert.not(this.#names.has(name), `"${said}" before the name of ${name} is on disk`);

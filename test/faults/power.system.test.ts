@@ -1,4 +1,5 @@
 // Power cuts: an ext4 that forgets all it was not told to keep, in the middle of load; what was acknowledged is there.
+// watchdog: 400 s
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';

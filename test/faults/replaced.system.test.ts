@@ -1,4 +1,5 @@
 // A trainer stopped at any of its calls, and replaced meanwhile by one that cannot see its lock: nothing acknowledged is lost.
+// watchdog: 400 s
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

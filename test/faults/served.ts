@@ -42,7 +42,7 @@ export async function serve(directory: string, ...options: string[]): Promise<Ru
 }
 
 /** What a post was answered with. */
-export interface Answered {
+interface Answered {
   readonly status: number;
   readonly type: string;
   readonly code?: string;

@@ -1,4 +1,5 @@
 // No unlucky instant: a trainer that is killed at every single call it makes on its directory has lost nothing acknowledged.
+// watchdog: 400 s
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
