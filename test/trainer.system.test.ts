@@ -159,7 +159,8 @@ test('a damaged recording is refused by replay, whether or not anybody listens f
   const { recording = '' } = t;
   await t.close();
   const bytes = await readFile(recording);
-  bytes.fill(0, bytes.length / 2, bytes.length / 2 + 50);
+  const middle = Math.floor(bytes.length / 2);
+  bytes.fill(0, middle, middle + 50);
   await writeFile(recording, bytes);
   const replayed = lastValueFrom(replay(recording)).then(
     () => 'replayed',
