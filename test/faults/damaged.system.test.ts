@@ -1,5 +1,15 @@
 // What is damaged and what is not there: proofs, torn tails, a snapshot gone bad, a disk that says it has written and has not.
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { of } from 'rxjs';
@@ -100,6 +110,19 @@ test('what a write that failed has left is cut off before its sender hears of it
   assert.equal((await foldOf(journal.recording)).version, 1);
   assert.is(statSync(journal.recording).size, journal.bytes);
   await journal.close().catch(() => undefined);
+});
+
+test('a start that fails late leaves no file open', async () => {
+  const path = directory();
+  // what cannot be removed as a snapshot that was cut short
+  mkdirSync(join(path, 'snap-0000000000000001.safetensors.tmp'));
+  await refusal('E_DISK', openJournal(path, { model, optimizer }));
+  const open = existsSync('/proc/self/fd') ? readdirSync('/proc/self/fd') : [];
+  const paths = open.map((each) => (existsSync(`/proc/self/fd/${each}`) ? readlinkSync(`/proc/self/fd/${each}`) : ''));
+  assert.equal(
+    paths.filter((each) => each.startsWith(path)),
+    [],
+  );
 });
 
 needs(test, 'strace')('a disk that only says it has written a snapshot is told of, and nothing older is removed', async () => {

@@ -37,7 +37,12 @@ export async function beginEpoch(
     pathOf: (firstVersion) => join(directory, segmentName({ epoch, firstVersion })),
     confirm: () => fence.check(),
   });
-  await series.begin(lastVersion + 1);
-  await fence.began(series.path as string);
-  return { about, series };
+  try {
+    await series.begin(lastVersion + 1);
+    await fence.began(series.path as string);
+    return { about, series };
+  } catch (error) {
+    await series.close().catch(() => undefined);
+    throw error;
+  }
 }

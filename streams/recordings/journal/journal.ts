@@ -115,6 +115,9 @@ async function begin<Name extends string>(
       await fence.check();
     },
     onVerified: (needed) => removeSegments(directory, { retention, needed, nowMs: clock() }),
+  }).catch(async (error) => {
+    await series.close().catch(() => undefined);
+    throw error;
   });
   const { torn, damagedSnapshots, history } = recovered;
   const model = settings.model ?? (about.model as Layout<Name>);

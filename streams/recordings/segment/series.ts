@@ -111,9 +111,12 @@ export class SegmentSeries {
   async #rotate(full: SegmentWriter): Promise<SegmentWriter> {
     // the next is there before the end of this one says so
     const next = await this.#create(full.lastVersion + 1);
-    await full.close({ continues: true }).catch(unlessFull);
-    this.#bytesBefore += full.bytes;
+    // whatever becomes of the end of this one, the next is closed with the series
     this.#segment = next;
+    const { bytes } = full;
+    this.#bytesBefore += bytes;
+    await full.close({ continues: true }).catch(unlessFull);
+    this.#bytesBefore += full.bytes - bytes;
     return next;
   }
 
