@@ -1,11 +1,12 @@
 // The names of `gradwire/recordings`: recordings of gradient streams, their replay, and the journal of a trainer.
 export type { RecordedBatch } from './history/batches.ts';
 export type { ReadProgress } from './history/chunks.ts';
-export { type FoldFromOptions, type FoldStart, foldFrom } from './history/fold-from.ts';
+export { type FoldFromOptions, foldFrom } from './history/fold-from.ts';
 export { isRecording } from './history/is-recording.ts';
 export { type OpenOptions, openRecording, type Recording, type RecordingSegment } from './history/recording.ts';
 export { replay } from './history/replay.ts';
 export type { ReplayOptions } from './history/replay-options.ts';
+export type { FoldStart } from './history/start.ts';
 export { takeUntilVersion } from './history/take-until-version.ts';
 export type { TornTail } from './history/torn.ts';
 export { type DiffOptions, diff } from './instruments/diff/diff.ts';

@@ -1,11 +1,18 @@
 // Retention: old segments and snapshots go by count, bytes and age, and never before two sound snapshots make them needless.
-import { readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { from, tap } from 'rxjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
-import { type Journal, type JournalOptions, openJournal, openRecording, type Retention } from '../../streams/recordings/index.ts';
+import {
+  foldFrom,
+  type Journal,
+  type JournalOptions,
+  openJournal,
+  openRecording,
+  type Retention,
+} from '../../streams/recordings/index.ts';
 import {
   admitted,
   all,
@@ -86,9 +93,16 @@ test('nothing goes before a second snapshot is sound, then what lies before it, 
   await again.journal.close();
   const { firstVersion, lastVersion, initial } = await openRecording(path);
   assert.equal([firstVersion, lastVersion, initial], [10, 12, undefined]);
-  const snapshot = join(path, names(path, /^snap/)[0]);
-  assert.is((await foldOf(path, { snapshot })).digest, digests[12]);
-  await refusal('E_RECORDING_GAP', foldOf(path), /give a snapshot/);
+  const [older, newer] = names(path, /^snap/).map((name) => join(path, name));
+  assert.is((await foldOf(path, { snapshot: older })).digest, digests[12]);
+  // what is left begins with the oldest snapshot that leads to its first batch
+  assert.is((await foldFrom(path)).version, 9);
+  assert.is((await foldOf(path)).digest, digests[12]);
+  rmSync(newer);
+  const damaged = readFileSync(older);
+  damaged[damaged.byteLength - 1] ^= 1;
+  writeFileSync(older, damaged);
+  await refusal('E_RECORDING_GAP', foldOf(path), /begins at version 10; give a snapshot of version 9 or later/);
 });
 
 test('by bytes and by age, the oldest first', async () => {

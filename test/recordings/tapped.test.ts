@@ -11,7 +11,7 @@ import { Producers } from '../../src/producers.ts';
 import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
 import type { Tapped, TappedBatch, TapStart } from '../../streams/operators/index.ts';
 import { snapshotOf } from '../../streams/operators/snapshot.ts';
-import { foldFrom, openRecording, recordTapped } from '../../streams/recordings/index.ts';
+import { foldFrom, openRecording, recordTapped, restore } from '../../streams/recordings/index.ts';
 import { encodeHead } from '../../streams/recordings/segment/head.ts';
 import { SegmentReader } from '../../streams/recordings/segment/reader.ts';
 import {
@@ -64,6 +64,18 @@ test('a recording that begins in mid-run folds alone, to the trainer’s digest 
   assert.equal([recording.start?.version, recording.initial, recording.segments[0].closedCleanly], [4, undefined, true]);
   const { version: at, epoch, examples } = await foldFrom(path);
   assert.equal([at, epoch, examples], [4, 1, 3]);
+});
+
+test('every version of a recording that begins in mid-run can be restored, and none before it', async () => {
+  const path = join(directory(), 'a.mcap');
+  await written(path, startAt(4), ...tapped(5, 12));
+  for (let version = 4; version <= 12; version++) {
+    const { state, run: of } = await restore(path, { version });
+    const fold = new RMSprop(model, optimizer);
+    fold.restore(state);
+    assert.equal([fold.version, of, fold.digest()], [version, run, digests[version]]);
+  }
+  await refusal('E_RECORDING', restore(path, { version: 3 }), /version 3 cannot be restored/);
 });
 
 test('one that begins with version 1 has the initial weights, like every other recording', async () => {

@@ -6,8 +6,8 @@ import { Tensors } from '../../../src/tensors.ts';
 import type { Epochs } from '../segment/about.ts';
 import { batchesOf, type RecordedBatch } from './batches.ts';
 import { chunksOf, type ReadProgress } from './chunks.ts';
-import { hasStart, readInitial, readStart } from './fold-from.ts';
 import { readHistory } from './history.ts';
+import { hasStart, readInitial, readStart } from './start.ts';
 import type { TornTail } from './torn.ts';
 
 /** One file of a recording. */

@@ -1,7 +1,4 @@
 // restore: the whole state of a run at any of its versions.
-
-import { stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
 import { GradwireError, refuseUnknownOptions } from '../../../src/errors.ts';
 import type { Snapshot } from '../../../src/frames/snapshot.ts';
 import { RMSprop } from '../../../src/rmsprop/rmsprop.ts';
@@ -9,9 +6,8 @@ import { snapshotOf } from '../../operators/snapshot.ts';
 import { batchesOf } from '../history/batches.ts';
 import { chunksOf, type ReadProgress } from '../history/chunks.ts';
 import { findEnd } from '../history/end.ts';
-import { type FoldStart, startOfInitial, startOfSnapshot } from '../history/fold-from.ts';
 import { type History, readHistory } from '../history/history.ts';
-import { snapshotName } from '../history/names.ts';
+import { type FoldStart, hasStart, newestStart } from '../history/start.ts';
 import type { Epochs } from '../segment/about.ts';
 
 /** Which version, and who hears about it. */
@@ -35,7 +31,7 @@ export async function restore(path: string, options: RestoreOptions = {}): Promi
   if (options.version !== undefined && (!Number.isSafeInteger(version) || version < 0))
     throw new GradwireError('E_CONFIG', `version must be an integer from 0; got ${String(version)}`);
   const history = await readHistory(path);
-  const start = await startBelow(history, version, await directoryOf(path));
+  const start = await startUpTo(history, version);
   if (start === undefined) throw await missing(version, history);
   const { optimizer, examples } = await foldTo(history, start, { version, progress });
   // damage behind the version is no reason to refuse it, so its end is looked for where it was not reached
@@ -44,19 +40,15 @@ export async function restore(path: string, options: RestoreOptions = {}): Promi
   return snapshotOf({ optimizer }, { run: start.run, epoch, model: start.name, producers: start.producers, examples });
 }
 
-/** The nearest sound snapshot at or below a version, else the initial weights, else nothing. */
-async function startBelow(history: History, version: number, directory: string): Promise<FoldStart | undefined> {
-  const [first] = history.segments;
-  for (const each of history.snapshots.filter((snapshot) => snapshot <= version).reverse()) {
-    // what was removed lies between this snapshot and the recording
-    if (each < version && each + 1 < first.firstVersion) break;
-    try {
-      return await startOfSnapshot(history, join(directory, snapshotName(each)));
-    } catch (error) {
-      if (!(error instanceof GradwireError) || error.code !== 'E_SNAPSHOT') throw error;
-    }
+/** Where a fold to a version starts; nothing where what leads to it has been removed. */
+async function startUpTo(history: History, version: number): Promise<FoldStart | undefined> {
+  try {
+    const start = await newestStart(history, { notAfter: version });
+    return start.version <= version ? start : undefined;
+  } catch (error) {
+    if (!(error instanceof GradwireError) || error.code !== 'E_RECORDING_GAP') throw error;
+    return undefined;
   }
-  return first.firstVersion === 1 ? await startOfInitial(history) : undefined;
 }
 
 async function foldTo(
@@ -87,10 +79,6 @@ function epochOf(version: number, epochs: Epochs): number {
   return before.at(-1)?.[0] ?? 1;
 }
 
-async function directoryOf(path: string): Promise<string> {
-  return (await stat(path)).isDirectory() ? path : dirname(resolve(path));
-}
-
 async function missing(version: number, history: History): Promise<GradwireError> {
   const { segments, snapshots } = history;
   const { lastVersion } = await findEnd(history);
@@ -99,6 +87,11 @@ async function missing(version: number, history: History): Promise<GradwireError
   const usable = snapshots.filter((each) => each <= lastVersion);
   const beside = usable.length > 0 ? ` and snapshots of ${usable.join(', ')}` : '';
   const what = Number.isFinite(version) ? `version ${version}` : 'the newest version';
-  const start = firstVersion === 1 ? 'the initial weights (version 0), ' : '';
+  const start =
+    firstVersion === 1
+      ? 'the initial weights (version 0), '
+      : (await hasStart(history))
+        ? `the state of version ${firstVersion - 1}, `
+        : '';
   return new GradwireError('E_RECORDING', `${what} cannot be restored: there are ${start}${recorded}${beside}`);
 }

@@ -7,9 +7,9 @@ import type { RMSpropConfig } from '../../../src/rmsprop/options/hyperparameters
 import type { Admitted } from '../../operators/flow.ts';
 import { lostError, makeDirectory, syncDirectory } from '../disk.ts';
 import type { RecordedBatch } from '../history/batches.ts';
-import type { FoldStart } from '../history/fold-from.ts';
 import { historyOf, readSegments, type Segment } from '../history/history.ts';
 import { batches$ } from '../history/replay.ts';
+import type { FoldStart } from '../history/start.ts';
 import type { TornTail } from '../history/torn.ts';
 import type { Epochs } from '../segment/about.ts';
 import { commit } from './commit.ts';

@@ -1,11 +1,9 @@
 // Recovery: what a run's directory says about where it stands, before anything new is written to it.
-import { join } from 'node:path';
 import { GradwireError, quote } from '../../../src/errors.ts';
 import { syncFile } from '../disk.ts';
 import { findEnd } from '../history/end.ts';
-import { type FoldStart, startOfInitial, startOfSnapshot } from '../history/fold-from.ts';
 import { type History, historyOf, listSnapshots, readSegments, type Segment } from '../history/history.ts';
-import { snapshotName } from '../history/names.ts';
+import { type FoldStart, newestStart } from '../history/start.ts';
 import { judge, type TornTail } from '../history/torn.ts';
 import { demandSegments } from './fence.ts';
 
@@ -16,7 +14,7 @@ export interface Recovered {
   readonly lastVersion: number;
   /** The highest epoch of any segment, also of one that was cut off in its head. */
   readonly lastEpoch: number;
-  /** The newest sound snapshot, or the initial weights. */
+  /** The newest sound snapshot, or what the recording begins with. */
   readonly start: FoldStart;
   /** Unfinished last writes, which nobody was told of. */
   readonly torn: readonly TornTail[];
@@ -43,7 +41,7 @@ export async function recover(directory: string, known?: readonly Segment[]): Pr
   const history = { ...historyOf(segments, directory), directory, snapshots };
   const { lastVersion, torn } = await findEnd(history);
   const damagedSnapshots: GradwireError[] = [];
-  const start = await newestStart(history, directory, damagedSnapshots);
+  const start = await newestStart(history, { onDamaged: (error) => damagedSnapshots.push(error) });
   return { history, lastVersion, lastEpoch, start, torn, damagedSnapshots };
 }
 
@@ -64,17 +62,4 @@ async function judgeHeads(segments: readonly Segment[], snapshots: readonly numb
   if (snapshotVersion === 0) return torn;
   const text = `${quote(directory)} has a snapshot of version ${snapshotVersion} and no recording; restore the recording`;
   throw new GradwireError('E_RECORDING_GAP', text);
-}
-
-/** The newest snapshot that is sound, else the initial weights. */
-async function newestStart(history: History, directory: string, damaged: GradwireError[]): Promise<FoldStart> {
-  for (const version of [...history.snapshots].reverse()) {
-    try {
-      return await startOfSnapshot(history, join(directory, snapshotName(version)));
-    } catch (error) {
-      if (!(error instanceof GradwireError) || error.code !== 'E_SNAPSHOT') throw error;
-      damaged.push(error);
-    }
-  }
-  return startOfInitial(history);
 }

@@ -4,8 +4,8 @@ import type { RMSpropConfig } from '../../../../src/rmsprop/options/hyperparamet
 import { RMSprop, type StepResult } from '../../../../src/rmsprop/rmsprop.ts';
 import { Tensors } from '../../../../src/tensors.ts';
 import type { RecordedBatch } from '../../history/batches.ts';
-import { readInitial } from '../../history/fold-from.ts';
 import type { History } from '../../history/history.ts';
+import { readInitial } from '../../history/start.ts';
 import type { Difference } from './finding.ts';
 import { compareGradients } from './gradients.ts';
 import { Labels } from './labels.ts';

@@ -7,8 +7,8 @@ import { RMSprop } from '../../../../src/rmsprop/rmsprop.ts';
 import { Tensors } from '../../../../src/tensors.ts';
 import { snapshotOf } from '../../../operators/snapshot.ts';
 import type { RecordedBatch } from '../../history/batches.ts';
-import { readInitial } from '../../history/fold-from.ts';
 import type { History } from '../../history/history.ts';
+import { readInitial } from '../../history/start.ts';
 import { newRunName } from '../../journal/run.ts';
 import { type Distance, distanceOf } from '../forking/distance.ts';
 

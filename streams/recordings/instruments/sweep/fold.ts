@@ -4,8 +4,8 @@ import type { RMSpropOptions } from '../../../../src/rmsprop/options/hyperparame
 import { RMSprop } from '../../../../src/rmsprop/rmsprop.ts';
 import { Tensors } from '../../../../src/tensors.ts';
 import type { ReadProgress } from '../../history/chunks.ts';
-import { readInitial } from '../../history/fold-from.ts';
 import { readHistory } from '../../history/history.ts';
+import { readInitial } from '../../history/start.ts';
 import { stepAt } from '../fork/two-folds.ts';
 import { batchesIn } from '../forking/batches.ts';
 import { normBetween } from '../forking/distance.ts';
