@@ -1,9 +1,14 @@
 // The shared backlog and the cursors in it, without a socket.
+import { once } from 'node:events';
+import type { Writable } from 'node:stream';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import * as ws from 'ws';
+import { digestOf } from '../../src/digest.ts';
 import { Backlog } from '../../streams/sockets/server/backlog.ts';
 import { Feed } from '../../streams/sockets/server/feed.ts';
 import { Liveness } from '../../streams/sockets/server/liveness.ts';
+import { messages } from '../../streams/sockets/server/messages.ts';
 import { Replies } from '../../streams/sockets/server/replies.ts';
 
 const limits = { frames: 4, bytes: 1000 };
@@ -41,6 +46,38 @@ test('a backlog obeys its limit in bytes, and keeps the newest frame whatever it
   assert.is(backlog.byteLength, 1);
 });
 
+test('small frames that follow on each other are one run, whose bytes all connections share', () => {
+  const backlog = new Backlog(0, { frames: 100, bytes: 1 << 20 });
+  fill(backlog, 5);
+  const run = backlog.runFrom(1, 1000);
+  assert.equal([run?.end, run?.version, run?.bytes.byteLength], [5, 5, 4 * 12]);
+  assert.is(backlog.runFrom(1, 1000), run);
+  assert.equal([backlog.runFrom(2, 25)?.end, backlog.runFrom(3, 1)?.end], [4, 4]);
+  backlog.push({ from: 5, version: 6, frame: new Uint8Array(100_000) });
+  fill(backlog, 7);
+  assert.equal([backlog.runFrom(3, 1000)?.end, backlog.runFrom(5, 1000), backlog.runFrom(6, 1000)?.end], [5, undefined, 7]);
+  assert.is(backlog.runFrom(7, 1000), undefined);
+});
+
+test('messages have the bytes that a WebSocket client reads', async () => {
+  const sizes = [0, 1, 125, 126, 65_535, 65_536, 100_000];
+  const payloads = sizes.map((size, i) => new Uint8Array(size).fill(i + 1));
+  // not in the types of ws
+  const { Receiver } = ws as unknown as { Receiver: new (options: { isServer: boolean }) => Writable };
+  const receiver = new Receiver({ isServer: false });
+  const read: Buffer[] = [];
+  receiver.on('message', (data: Buffer, isBinary: boolean) => {
+    assert.ok(isBinary);
+    read.push(Buffer.from(data));
+  });
+  receiver.end(messages(payloads));
+  await once(receiver, 'finish');
+  assert.equal(
+    read.map((data) => digestOf(data)),
+    payloads.map((data) => digestOf(data)),
+  );
+});
+
 test('a backlog with a hole forgets what was before it', () => {
   const backlog = new Backlog(0, limits);
   fill(backlog, 3);
@@ -65,6 +102,14 @@ test('merged updates are followed from their own beginnings only', () => {
   );
 });
 
+/** How many messages of less than 64 KiB these are. */
+function countOf(messages: Buffer): number {
+  let count = 0;
+  for (let at = 0; at < messages.byteLength; count++)
+    at += messages[at + 1] < 126 ? 2 + messages[at + 1] : 4 + messages.readUInt16BE(at + 2);
+  return count;
+}
+
 /** A feed into a target of which the test says how much it has buffered. */
 function feedOf({
   mode = 'every',
@@ -86,6 +131,10 @@ function feedOf({
     send: (frame: Uint8Array) => {
       state.buffered += frame.byteLength;
       state.sent.push(frame.byteLength === 25 ? `weights ${feed.version}` : `update ${feed.version}`);
+    },
+    write: (messages: Buffer) => {
+      state.buffered += messages.byteLength;
+      for (let left = countOf(messages) - 1; left >= 0; left--) state.sent.push(`update ${feed.version - left}`);
     },
   };
   const feed = new Feed({ backlog, weights, nowMs: () => state.nowMs }, target, { mode, highWaterBytes: 30, resetMs });
@@ -188,7 +237,7 @@ test('a weights frame that is newer than the backlog is not followed by what it 
   fill(backlog, 12);
   const ahead = new Feed(
     { backlog, weights: () => ({ version: 14, frame: new Uint8Array(25) }), nowMs: () => 0 },
-    { bufferedAmount: () => 0, send: () => state.sent.push('x') },
+    { bufferedAmount: () => 0, send: () => state.sent.push('x'), write: () => state.sent.push('x') },
     { mode: 'every', highWaterBytes: 30, resetMs: 1 },
   );
   ahead.start();

@@ -1,4 +1,5 @@
 // The shared backlog: the newest update frames, once for all connections. A connection keeps a cursor into it, never a queue.
+import { messages } from './messages.ts';
 
 /** An update frame in the backlog. */
 export interface BacklogEntry {
@@ -10,6 +11,20 @@ export interface BacklogEntry {
   /** Bytes of all frames that came before it. */
   readonly bytesBefore: number;
 }
+
+/** Small frames that follow on each other, as the bytes of their WebSocket messages: one write for all of them. */
+export interface BacklogRun {
+  /** Shared by all sockets, never written. */
+  readonly bytes: Buffer;
+  /** The cursor behind the last of them. */
+  readonly end: number;
+  /** The version that the last of them makes. */
+  readonly version: number;
+}
+
+// a run costs each byte one copy, whatever the number of sockets; from some size on a write of its own costs less
+const runBytes = 64 << 10;
+const smallBytes = 16 << 10;
 
 /** How much is kept. The newest frame is kept whatever its size. */
 export interface BacklogLimits {
@@ -28,6 +43,7 @@ export class Backlog {
   #end = 0;
   #version: number;
   #pushedBytes = 0;
+  #run: (BacklogRun & { readonly start: number }) | undefined;
 
   /** An empty backlog after `version`. */
   constructor(version: number, limits: BacklogLimits) {
@@ -64,12 +80,37 @@ export class Backlog {
     this.#end += 1;
     this.#pushedBytes += frame.byteLength;
     this.#version = version;
+    this.#run = undefined;
     while (this.byteLength > this.#limits.bytes && this.#end - this.#first > 1) this.#dropUntil(this.#first + 1);
   }
 
   /** The frame at a cursor; undefined where it has been dropped or is still to come. */
   at(serial: number): BacklogEntry | undefined {
     return serial >= this.#first && serial < this.#end ? this.#ring[serial % this.#limits.frames] : undefined;
+  }
+
+  /**
+   * The small frames from a cursor on, of `mostBytes` together or a single one: the same bytes for all whose cursor is there.
+   * Undefined where the frame there is not small.
+   */
+  runFrom(serial: number, mostBytes: number): BacklogRun | undefined {
+    if (this.#run?.start === serial) return this.#run;
+    const frames: Uint8Array[] = [];
+    let bytes = 0;
+    let last: BacklogEntry | undefined;
+    for (
+      let entry = this.at(serial);
+      entry !== undefined && entry.frame.byteLength <= smallBytes;
+      entry = this.at(serial + frames.length)
+    ) {
+      bytes += entry.frame.byteLength;
+      if (bytes > Math.min(mostBytes, runBytes) && last !== undefined) break;
+      frames.push(entry.frame);
+      last = entry;
+    }
+    if (last === undefined) return undefined;
+    this.#run = { start: serial, bytes: messages(frames), end: serial + frames.length, version: last.version };
+    return this.#run;
   }
 
   /** The cursor of a holder of that version; undefined where the frame that follows on it is not here. */

@@ -1,7 +1,7 @@
 // One connection's way through the backlog: the next frame goes out only while the socket takes it.
 
 import type { Mode } from '../protocol/words.ts';
-import type { Backlog } from './backlog.ts';
+import type { Backlog, BacklogEntry } from './backlog.ts';
 
 /** A frame with everything, and the version it holds: of weights, or for a recorder a snapshot. */
 export interface WeightsAt {
@@ -23,6 +23,8 @@ export interface FeedTarget {
   /** Bytes accepted that have not left the process. */
   bufferedAmount(): number;
   send(frame: Uint8Array): void;
+  /** Bytes of whole messages, as they go over the wire. */
+  write(messages: Buffer): void;
 }
 
 /** How a feed goes. */
@@ -90,23 +92,26 @@ export class Feed {
     this.#blocked = true;
   }
 
-  /** One frame further; false where there is none to send. */
+  /** One frame further, or a run of small ones; false where there is none to send. */
   #advance(): boolean {
     const { backlog } = this.#source;
     if (this.#cursor < backlog.first) this.#lost = true;
     if (this.#lost) return this.#recover();
     const entry = backlog.at(this.#cursor);
     if (entry === undefined) return false;
-    this.#cursor += 1;
     // a weights frame may have been newer than the backlog
-    if (entry.version <= this.#version) return true;
-    if (entry.from !== this.#version) {
-      this.#lost = true;
-      return true;
-    }
-    this.#version = entry.version;
-    this.#target.send(entry.frame);
+    if (entry.version <= this.#version) this.#cursor += 1;
+    else if (entry.from !== this.#version) this.#lost = true;
+    else this.#send(entry);
     return true;
+  }
+
+  #send({ frame, version }: BacklogEntry): void {
+    const run = this.#source.backlog.runFrom(this.#cursor, this.#options.highWaterBytes);
+    this.#cursor = run?.end ?? this.#cursor + 1;
+    this.#version = run?.version ?? version;
+    if (run === undefined) this.#target.send(frame);
+    else this.#target.write(run.bytes);
   }
 
   #recover(): boolean {

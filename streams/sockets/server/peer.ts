@@ -47,7 +47,12 @@ export class Peer {
     const { backlog } = this.#source;
     this.#inFlight = new InFlight({ batches: limits.creditBatches, bytes: limits.creditBytes });
     this.#liveness = new Liveness(limits, host.nowMs());
-    const target = { send: (frame: Uint8Array) => socket.send(frame, this.#sent), bufferedAmount: () => socket.bufferedAmount };
+    const target = {
+      bufferedAmount: () => socket.bufferedAmount,
+      send: (frame: Uint8Array) => socket.send(frame, this.#sent),
+      // without compression a ws socket writes each message at once, so that nothing of it can come in between
+      write: (messages: Buffer) => raw.write(messages, this.#sent),
+    };
     // a recording has every version
     const mode = hello.role === 'recorder' ? 'every' : hello.mode;
     this.#feed = new Feed(this.#source, target, { mode, highWaterBytes: limits.highWaterBytes, resetMs: limits.resetMs });
