@@ -1,0 +1,68 @@
+// What is broadcast: update frames of a model with one dense tensor, as `publish` makes them, and a trainer's view for `serve`.
+import { encodeUpdate } from '../../src/frames/update.ts';
+import { encodeWeights } from '../../src/frames/weights.ts';
+import { layout } from '../../src/index.ts';
+import { Tensors } from '../../src/tensors.ts';
+import type { Publication } from '../../streams/operators/index.ts';
+import type { Served } from '../../streams/sockets/index.ts';
+
+/** Versions of a model of so many bytes, one after the other. */
+export class Versions implements Served {
+  readonly model = 'default';
+  readonly run = 'bench';
+  readonly epoch = 1;
+  readonly epochs: [number, number][] = [[1, 1]];
+  readonly learningRate = 0.001;
+  readonly layout;
+  readonly #weights: Tensors;
+  // six digits, so that frames of every version have the same length
+  #version = 100_000;
+
+  constructor(bytes: number) {
+    this.layout = layout({ w: [bytes / 4] });
+    this.#weights = new Tensors(
+      this.layout,
+      new Float32Array(bytes / 4).map((_, i) => Math.sin(i)),
+    );
+  }
+
+  version(): number {
+    return this.#version;
+  }
+
+  digest(): string {
+    return '0'.repeat(16);
+  }
+
+  weights(): Uint8Array {
+    const { model, run, epoch } = this;
+    return encodeWeights({ model, run, epoch, version: this.#version }, this.#weights);
+  }
+
+  producer(): undefined {
+    return undefined;
+  }
+
+  trouble(): undefined {
+    return undefined;
+  }
+
+  status(): object {
+    return {};
+  }
+
+  /** The next version's update frame; the version counts as published from then on. */
+  next(): Publication<undefined> {
+    const from = this.#version++;
+    const frame = this.frame(from);
+    return { from, version: from + 1, learningRate: 0.001, frame, weights: this.#weights, batch: undefined };
+  }
+
+  /** The update frame that follows on a version. */
+  frame(from: number): Uint8Array {
+    const { model, run, epoch } = this;
+    const header = { model, run, epoch, from, version: from + 1, encoding: 'f32', learningRate: 0.001, folded: [] } as const;
+    const [tensor] = this.layout.tensors;
+    return encodeUpdate(header, [{ tensor, rows: undefined, values: this.#weights.flat }]);
+  }
+}
