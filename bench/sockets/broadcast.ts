@@ -53,10 +53,10 @@ async function compare(given: Case, rounds: number): Promise<Row[]> {
     rounds,
   );
   for (const stand of stands) await stand.close();
-  const size = bytes < 1 << 20 ? `${bytes < 1024 ? bytes : `${bytes >> 10} Ki`}B` : `${bytes >> 20} MiB`;
+  const size = bytes < 1 << 20 ? (bytes < 1024 ? `${bytes} B` : `${bytes >> 10} KiB`) : `${bytes >> 20} MiB`;
   return timings.map((timing, i) => ({
     ...rateRow(timing, 'deliveries/s', 1),
-    what: `${size.replace('KiB', ' KiB')}, ${replicas} replica${replicas === 1 ? '' : 's'}${burst > 1 ? `, bursts of ${burst}` : ''}: ${senders[i]}`,
+    what: `${size}, ${replicas} replica${replicas === 1 ? '' : 's'}${burst > 1 ? `, bursts of ${burst}` : ''}: ${senders[i]}`,
     ...defined({ 'gradwire / this': ratio(timing, timings[0]) }),
   }));
 }
@@ -107,7 +107,6 @@ class Stand {
     const { bytes, replicas, burst } = this.#case;
     const most = Math.min(roundBytes / ((bytes + 500) * replicas), roundDeliveries / replicas);
     const windows = Math.max(2, Math.floor(most / this.#window));
-    this.#sending.prepare(windows * this.#window);
     const begun = performance.now();
     for (let window = 0; window < windows; window++) {
       while (this.#windows - this.#past >= 2) await this.#news();

@@ -15,7 +15,6 @@ export class Versions implements Served {
   readonly learningRate = 0.001;
   readonly layout;
   readonly #weights: Tensors;
-  // six digits, so that frames of every version have the same length
   #version = 100_000;
 
   constructor(bytes: number) {
@@ -51,16 +50,16 @@ export class Versions implements Served {
     return {};
   }
 
-  /** The next version's update frame; the version counts as published from then on. */
-  next(): Publication<undefined> {
+  /** The next version, in a frame that was prepared: who only counts messages does not look into it. It counts as published from then on. */
+  next(frame: Uint8Array): Publication<undefined> {
     const from = this.#version++;
-    const frame = this.frame(from);
     return { from, version: from + 1, learningRate: 0.001, frame, weights: this.#weights, batch: undefined };
   }
 
-  /** The update frame that follows on a version. */
-  frame(from: number): Uint8Array {
+  /** An update frame. */
+  frame(): Uint8Array {
     const { model, run, epoch } = this;
+    const from = this.#version;
     const header = { model, run, epoch, from, version: from + 1, encoding: 'f32', learningRate: 0.001, folded: [] } as const;
     const [tensor] = this.layout.tensors;
     return encodeUpdate(header, [{ tensor, rows: undefined, values: this.#weights.flat }]);

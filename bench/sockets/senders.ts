@@ -14,9 +14,7 @@ import type { Sender } from './orders.ts';
 /** One sending side that listens. */
 export interface Sending {
   readonly port: number;
-  /** Gets so many messages ready, which is not counted. */
-  prepare(count: number): void;
-  /** Sends the next of them to everybody. */
+  /** Sends the next message to everybody. */
   send(): void;
   close(): Promise<void>;
 }
@@ -29,7 +27,7 @@ export function hasNats(): boolean {
 /** Starts a sending side for updates of so many bytes of values. */
 export async function start(sender: Sender, bytes: number, connections: number): Promise<Sending> {
   if (sender === 'gradwire') return await startGradwire(bytes, connections);
-  const frame = Buffer.from(new Versions(bytes).frame(100_000));
+  const frame = Buffer.from(new Versions(bytes).frame());
   if (sender === 'ws') return await startWs(frame);
   if (sender === 'socket.io') return await startSocketIo(frame);
   return await startNats(frame);
@@ -40,15 +38,10 @@ async function startGradwire(bytes: number, connections: number): Promise<Sendin
   const server = await serve(versions, { connections });
   const publications$ = new Subject<Publication<undefined>>();
   publications$.pipe(server.broadcast()).subscribe();
-  let ready: Publication<undefined>[] = [];
-  let sent = 0;
+  const frame = versions.frame();
   return {
     port: server.port,
-    prepare: (count) => {
-      ready = Array.from({ length: count }, () => versions.next());
-      sent = 0;
-    },
-    send: () => publications$.next(ready[sent++]),
+    send: () => publications$.next(versions.next(frame)),
     close: () => server.close(),
   };
 }
@@ -58,7 +51,6 @@ async function startWs(frame: Buffer): Promise<Sending> {
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,
-    prepare: () => undefined,
     send: () => {
       for (const client of server.clients) client.send(frame);
     },
@@ -76,7 +68,6 @@ async function startSocketIo(frame: Buffer): Promise<Sending> {
   await once(http, 'listening');
   return {
     port: (http.address() as AddressInfo).port,
-    prepare: () => undefined,
     send: () => void server.emit('update', frame),
     close: async () => await server.close(),
   };
@@ -98,7 +89,6 @@ async function startNats(frame: Buffer): Promise<Sending> {
   const message = Buffer.concat([Buffer.from(`PUB updates ${frame.byteLength}\r\n`), frame, Buffer.from('\r\n')]);
   return {
     port,
-    prepare: () => undefined,
     send: () => void publisher.write(message),
     close: async () => {
       publisher.destroy();
