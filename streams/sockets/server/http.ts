@@ -99,7 +99,7 @@ const underModel = new Map([
 ]);
 
 function showPage(exchange: Exchange, { served }: HttpContext): void {
-  const text = page(`http://${exchange.request.headers.host ?? 'localhost'}`, served.model);
+  const text = page(`http://${exchange.request.headers.host ?? 'localhost'}`, served);
   reply(exchange, 200, Buffer.from(text), { 'Content-Type': 'text/plain; charset=utf-8' });
 }
 
