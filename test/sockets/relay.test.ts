@@ -1,7 +1,9 @@
 // Relays: the trainer's own bytes at any depth, the same resume rules, and what becomes of clients when the upstream changes.
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { withMetadata } from '../../src/frames/safetensors.ts';
 import { layout } from '../../src/layout.ts';
+import type { Publication } from '../../streams/operators/flow.ts';
 import { connect, relay, tap } from '../../streams/sockets/index.ts';
 import { ChaosProxy } from '../support/proxy.ts';
 import { join } from './raw.ts';
@@ -251,7 +253,7 @@ test('a trainer that was replaced by a newer epoch is not followed back', async 
   assert.is(near.version, 2);
   assert.is(near.digest(), newer.digests[2]);
   assert.match(String(near.status.reason), /epoch 1 has been replaced/);
-  await closeAll([near, proxy, back]);
+  await closeAll([near, proxy, back, older]);
 });
 
 function turn(): Promise<void> {
@@ -327,6 +329,51 @@ test('one client that reads nothing does not hold up the others of a relay', asy
   assert.is((await framesUntil(slow.client, 40)).length, 41, 'and it misses nothing once it reads');
   for (const client of [slow.client, ...others]) client.end();
   await closeAll([near, stand]);
+});
+
+test('a frame that was damaged on its way up or whose digest is wrong goes no further, and wrong weights are not served', async () => {
+  const stand = await Stand.start({ closeMs: 100 });
+  const proxy = await ChaosProxy.start(stand.server.port);
+  const [near] = await chainOf(1, proxy.url, { catchUpMs: 20 });
+  const { client } = await join(near.port, replica);
+  stand.step();
+  await framesUntil(client, 1);
+  const { frame } = await new Promise<Publication>((resolve) => {
+    stand.published$.subscribe(resolve);
+    stand.step();
+  });
+  const bad = Uint8Array.from(frame);
+  bad[bad.length - 1] ^= 1;
+  const before = { from: 2, learningRate: 0.01, weights: stand.published.weights, batch: undefined };
+  await framesUntil(client, 2);
+  proxy.refusing = true;
+  stand.published$.next({ ...before, version: 3, frame: withMetadata(bad, { from: '2', version: '3' }) });
+  await relayIs(near, () => near.status.state === 'connecting');
+  stand.step();
+  proxy.refusing = false;
+  assert.is((await framesUntil(client, 3)).length, 1);
+  proxy.refusing = true;
+  assert.is(near.digest(), stand.digests[3]);
+  // the frame is whole, but what it says of all weights is not so
+  const label = { from: '3', version: '4', digest: '0'.repeat(16) };
+  stand.published$.next({ ...before, from: 3, version: 4, frame: withMetadata(frame, label) });
+  const end = await client.next();
+  assert.is(end.kind === 'close' && end.code, 4007);
+  for (const path of ['', '/weights.safetensors']) {
+    const { status } = await fetch(`${near.url}/models/default${path}`);
+    assert.is(status, 503);
+  }
+  assert.is(await closeCodeOf(near.port, replica), 4007);
+  stand.step();
+  proxy.refusing = false;
+  await relayIs(near, () => near.status.state === 'live');
+  const back = await join(near.port, resumeAt(stand, 4));
+  assert.is(back.welcome.resumed, true, 'who has the right weights goes on');
+  stand.step();
+  await framesUntil(back.client, 5);
+  assert.is(near.digest(), stand.digests[5]);
+  back.client.end();
+  await closeAll([near, proxy, stand]);
 });
 
 test('a relay gives no records, and is no place to tap', async () => {

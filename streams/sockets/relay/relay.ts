@@ -1,6 +1,7 @@
 // relay: a replica that serves the frames it receives, untouched, to replicas of its own, and passes gradients up.
-import type { Observable, Subscription } from 'rxjs';
+import { mergeMap, type Observable, type Subscription } from 'rxjs';
 import type { GradwireError } from '../../../src/errors.ts';
+import type { Arrival } from '../../operators/flow.ts';
 import { socketAddress } from '../client/address.ts';
 import { type ConnectionStatus, Follower } from '../client/follower.ts';
 import type { AppliedFrame } from '../client/holding.ts';
@@ -42,6 +43,9 @@ export async function relay(url: string, options: RelayOptions = {}): Promise<Re
   }
 }
 
+// batches by HTTP that go up at a time, each on a connection of the upstream; the intake counts those that wait
+const mostForwarded = 16;
+
 /** What ends a relay from inside; kept until somebody listens. */
 class Failing {
   readonly failed: Promise<never>;
@@ -76,9 +80,9 @@ export class Relay {
   constructor(parts: RelayParts) {
     const { mirror, follower, server, answers, settings, failing } = parts;
     this.#parts = parts;
-    this.#batches = server.arrivals$.subscribe(async ({ frame, answer }) =>
-      answers.pass(await forward(frame, mirror, settings.answerMs), answer),
-    );
+    const send = async ({ frame, answer }: Arrival): Promise<void> =>
+      answers.pass(await forward(frame, mirror, settings.answerMs), answer);
+    this.#batches = server.arrivals$.pipe(mergeMap(send, mostForwarded)).subscribe();
     const over = Promise.race([follower.closed.promise, failing.failed]);
     this.closed = over.then(
       () => this.#end(),

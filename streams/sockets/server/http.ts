@@ -44,6 +44,7 @@ export function answerHttp(context: HttpContext): RequestListener {
     const refused = refuseRequest(request.headers);
     if (refused !== undefined) return replyError(exchange, 403, refused);
     route(exchange, context).catch((cause: unknown) => {
+      if (cause instanceof GradwireError) return replyError(exchange, 503, cause);
       const text = cause instanceof Error ? cause.message : 'unknown';
       replyError(exchange, 500, new GradwireError('E_NOT_READY', `this failed inside: ${text}`, { cause }));
     });

@@ -121,9 +121,9 @@ export class Hub implements PeerHost {
     clearTimeout(cutting);
   }
 
-  /** Closes all connections, so that each comes back and resumes, or starts over, by the rules. */
+  /** Closes every connection that was welcomed, so that each comes back and resumes, or starts over, by the rules. */
   resync(text: string): void {
-    for (const socket of this.#sockets) socket.close(closeCodes.resync, closeReason(text));
+    for (const peer of this.#peers) peer.end(closeCodes.resync, text);
   }
 
   /** Welcomes a client once the relay that is served has said that it may come; until then it is not read. */

@@ -106,6 +106,11 @@ export class Peer {
     if (this.role === 'worker') this.#pause('intake', on);
   }
 
+  /** Closes the connection. */
+  end(code: CloseCode, text: string): void {
+    this.#socket.close(code, closeReason(text));
+  }
+
   #begin(message: Welcome): void {
     this.#raw.cork();
     this.#socket.send(JSON.stringify(message));
@@ -119,8 +124,8 @@ export class Peer {
     if (this.#socket.readyState !== WebSocket.OPEN) return;
     const { buffer, byteOffset, byteLength } = data as Buffer;
     if (!isBinary)
-      this.#end(closeCodes.badRequest, 'E_PROTOCOL: after its hello a client sends gradients frames, which are binary');
-    else if (!this.#inFlight.allows(byteLength)) this.#end(closeCodes.credit, 'E_BUSY: more in flight than the credit allows');
+      this.end(closeCodes.badRequest, 'E_PROTOCOL: after its hello a client sends gradients frames, which are binary');
+    else if (!this.#inFlight.allows(byteLength)) this.end(closeCodes.credit, 'E_BUSY: more in flight than the credit allows');
     else this.#take(new Uint8Array(buffer, byteOffset, byteLength));
   }
 
@@ -142,7 +147,7 @@ export class Peer {
     this.#replies.send(answer, () => this.#inFlight.give(byteLength));
     this.#liveness.sent(this.#host.nowMs());
     const fenced = answer.type === 'nack' && answer.code === 'E_PRODUCER_FENCED' && this.#hello.producer !== undefined;
-    if (fenced) this.#end(closeCodes.forbidden, `E_PRODUCER_FENCED: ${answer.text}`);
+    if (fenced) this.end(closeCodes.forbidden, `E_PRODUCER_FENCED: ${answer.text}`);
   }
 
   #heartbeat(): string {
@@ -165,9 +170,5 @@ export class Peer {
     else this.#pausedFor.delete(reason);
     if (this.#pausedFor.size > 0) this.#socket.pause();
     else this.#socket.resume();
-  }
-
-  #end(code: CloseCode, text: string): void {
-    this.#socket.close(code, closeReason(text));
   }
 }
