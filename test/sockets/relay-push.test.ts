@@ -213,4 +213,22 @@ test('a worker’s connection ends with its way up, and what it had not heard of
   await closeAll([near, proxy, stand]);
 });
 
+test('a worker that asks for no frames gets answers and heartbeats alone', async () => {
+  const stand = await Stand.start({ closeMs: 50, heartbeatMs: 20 });
+  const { client, welcome } = await join(stand.server.port, { role: 'worker', producer: 'w', mode: 'none' });
+  const usual = await join(stand.server.port, { role: 'worker', producer: 'v' });
+  assert.is(welcome.resumed, false);
+  client.binary(batchOf('w', 1));
+  assert.equal(await answerTo(client), { answer: { type: 'ack', sequence: 1, version: 1, duplicate: false }, before: [] });
+  for (let i = 0; i < 50; i++) stand.step();
+  assert.is((await client.nextText()).type, 'heartbeat');
+  assert.is((await usual.client.nextBinary()).byteLength > 0, true, 'the other gets them');
+  assert.equal(
+    stand.server.replicas.map(({ lag }) => lag),
+    [0, 0],
+  );
+  for (const each of [client, usual.client]) each.end();
+  await closeAll([stand]);
+});
+
 test.run();

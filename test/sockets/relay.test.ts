@@ -142,6 +142,7 @@ test('a trainer that is started again in a new epoch is followed, and nobody sta
   const relays = await chainOf(2, first.url);
   const below = connect(relays[1].url, quick);
   await below.ready;
+  await fetch(`${relays[1].url}/models/default/weights.safetensors`);
   const { port } = first.server;
   await first.close();
   const second = await Stand.start(
@@ -157,6 +158,9 @@ test('a trainer that is started again in a new epoch is followed, and nobody sta
     first,
   );
   await relayIs(relays[1], () => relays[1].status.state === 'live' && relays[1].epoch === 2);
+  const path = '/models/default/weights.safetensors';
+  const [own, relayed] = await Promise.all([second, relays[1]].map(async ({ url }) => (await fetch(url + path)).arrayBuffer()));
+  assert.ok(Buffer.from(relayed).equals(Buffer.from(own)), 'the weights of the same version say the new epoch');
   second.step();
   await below.reached(4);
   assert.is(below.epoch, 2);
