@@ -8,6 +8,7 @@ import { followCommand } from './commands/follow.ts';
 import { forkCommand } from './commands/fork.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { recordCommand } from './commands/record.ts';
+import { relayCommand } from './commands/relay.ts';
 import { replayCommand } from './commands/replay.ts';
 import { restoreCommand } from './commands/restore.ts';
 import { serveCommand } from './commands/serve.ts';
@@ -17,6 +18,7 @@ import { verifyCommand } from './commands/verify.ts';
 const commands = [
   serveCommand(),
   followCommand(),
+  relayCommand(),
   recordCommand(),
   replayCommand(),
   inspectCommand(),

@@ -132,6 +132,20 @@ test('messages of the server are read field by field', () => {
   };
   const read = readServerMessage(JSON.stringify(welcome));
   assert.equal({ ...read, layout: { ...(read as typeof welcome).layout } }, welcome);
+  const history = {
+    epochs: [
+      [1, 1],
+      [2, 501],
+    ],
+    relays: ['a'],
+  };
+  const told = readServerMessage(JSON.stringify({ ...welcome, ...history }));
+  assert.equal({ ...told, layout: welcome.layout }, { ...welcome, ...history });
+  for (const wrong of [{ epochs: [[1]] }, { epochs: [[1, -1]] }, { epochs: 'x' }, { relays: [1] }, { relays: {} }])
+    assert.is(
+      codeOf(() => readServerMessage(JSON.stringify({ ...welcome, ...wrong }))),
+      'E_PROTOCOL',
+    );
   const heartbeat = { type: 'heartbeat', epoch: 1, version: 2, digest: '0123456789abcdef' };
   assert.equal(readServerMessage(JSON.stringify(heartbeat)), heartbeat);
   const ack = { type: 'ack', sequence: 3, version: 9, duplicate: true };

@@ -61,6 +61,7 @@ test('a replica that joins is welcomed, gets the weights, and then every update'
       credit: { batches: 8, bytes: 33554432 },
       resumed: false,
       reason: null,
+      epochs: [[1, 1]],
     });
     const weights = readFrame(await client.nextBinary());
     assert.equal(weights.metadata, {

@@ -122,7 +122,8 @@ export class ChaosProxy {
     if (!this.#pairs.delete(pair)) return;
     if (this.#budget?.bytes === 0) this.#budget = undefined;
     for (const socket of [pair.near, pair.far]) {
-      if (how === 'reset') socket.resetAndDestroy();
+      // Node never closes a handle that is reset while its own end is on the way, and then cannot exit
+      if (how === 'reset' && !socket.writableEnded) socket.resetAndDestroy();
       else socket.destroy();
     }
   }

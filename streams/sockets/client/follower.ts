@@ -34,6 +34,8 @@ export interface FollowerCounts {
 export class Follower<Name extends string> implements LinkListener {
   readonly holding: Holding<Name> = new Holding<Name>();
   readonly updates: Subject<AppliedFrame> = new Subject();
+  /** Each welcome, once what is held is what it says. */
+  readonly welcomes: Subject<Welcome> = new Subject();
   readonly status: BehaviorSubject<ConnectionStatus> = new BehaviorSubject<ConnectionStatus>({ state: 'connecting' });
   readonly waiters: Waiters = new Waiters();
   readonly ready: Deferred = new Deferred();
@@ -148,6 +150,7 @@ export class Follower<Name extends string> implements LinkListener {
     this.#trainerVersion = version;
     if (resumed) this.holding.resume(epoch);
     else this.holding.replace();
+    this.welcomes.next(welcome);
     this.#pushes?.open(welcome);
     if (resumed) this.status.next({ state: 'live' });
   }

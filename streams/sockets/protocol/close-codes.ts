@@ -14,7 +14,7 @@ export const closeCodes = {
   internal: 4005,
   /** More batches or bytes in flight than the credit allows; come back and send the unanswered ones again. */
   credit: 4006,
-  /** The replica lost its place in the stream; it comes back to resume. */
+  /** The place in the stream was lost, by the replica or by a relay; the client comes back to resume. */
   resync: 4007,
   /** A control message that is broken, or that does not belong there. */
   badRequest: 4500,

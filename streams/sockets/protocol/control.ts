@@ -50,6 +50,13 @@ export function choiceIn<Choice extends string>(fields: Fields, key: string, cho
   throw wrong(key, value, choices.map(quote).join(' or '));
 }
 
+/** The array under `key`, each of whose values `fits`; undefined where it is missing or null. Throws `E_PROTOCOL`. */
+export function listIn(fields: Fields, key: string, fits: (value: unknown) => boolean): readonly unknown[] | undefined {
+  const value = fields[key] ?? undefined;
+  if (value === undefined || (Array.isArray(value) && value.every(fits))) return value;
+  throw wrong(key, value, 'an array of the values that belong there');
+}
+
 /** What was found, or `E_PROTOCOL` where a field that must be there is not. */
 export function demand<T>(value: T | undefined, key: string): T {
   if (value !== undefined) return value;

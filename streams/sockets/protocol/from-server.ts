@@ -1,7 +1,7 @@
 // What the server says as text, read: welcome, heartbeat, ack and nack.
 import { GradwireError } from '../../../src/errors.ts';
 import type { Ack, Nack } from '../../operators/flow.ts';
-import { choiceIn, countIn, demand, type Fields, nestedIn, parseControl, textIn } from './control.ts';
+import { choiceIn, countIn, demand, type Fields, listIn, nestedIn, parseControl, textIn } from './control.ts';
 import type { Credit, Heartbeat, ResetReason, Welcome } from './words.ts';
 
 /** A message of the server; undefined stands for a kind that this release does not know. */
@@ -55,7 +55,18 @@ function readWelcome(fields: Fields): Welcome {
     reason: choiceIn(fields, 'reason', reasons) ?? null,
     producerEpoch: countIn(fields, 'producerEpoch') ?? null,
     sequence: countIn(fields, 'sequence') ?? null,
+    ...historyIn(fields),
   };
+}
+
+function historyIn(fields: Fields): Pick<Welcome, 'epochs' | 'relays'> {
+  const epochs = listIn(fields, 'epochs', isEpoch) as Welcome['epochs'];
+  const relays = listIn(fields, 'relays', (each) => typeof each === 'string') as Welcome['relays'];
+  return { ...(epochs && { epochs }), ...(relays && { relays }) };
+}
+
+function isEpoch(each: unknown): boolean {
+  return Array.isArray(each) && each.length === 2 && each.every((count) => Number.isSafeInteger(count) && count >= 0);
 }
 
 function readNack(fields: Fields): Nack {

@@ -16,7 +16,7 @@ export function readHello(text: string): Hello {
   const resume = nestedIn(fields, 'resume');
   return {
     role: demand(choiceIn(fields, 'role', ['replica', 'worker', 'recorder']), 'role'),
-    mode: choiceIn(fields, 'mode', ['every', 'latest']) ?? 'every',
+    mode: choiceIn(fields, 'mode', ['every', 'latest', 'none']) ?? 'every',
     producer: textIn(fields, 'producer'),
     producerEpoch: countIn(fields, 'producerEpoch'),
     resume: resume && readResume(resume),

@@ -1,5 +1,6 @@
 // The words of the protocol `gradwire.v1`: what the two sides say to each other as JSON text. docs/FORMAT.md is the contract.
 import type { Shapes } from '../../../src/layout.ts';
+import type { Epochs } from './resume.ts';
 
 /** The WebSocket subprotocol: the server's answer whatever the client offers. */
 export const subprotocol = 'gradwire.v1';
@@ -13,6 +14,9 @@ export type Role = 'replica' | 'worker' | 'recorder';
 /** `every`: each version; `latest`: a replica that lags is skipped to the newest state. */
 export type Mode = 'every' | 'latest';
 
+/** What a hello may ask for: with `none` no frames come at all, only answers and heartbeats, as for a relay's ways up. */
+export type HelloMode = Mode | 'none';
+
 /** Where a client stood when it was cut off. */
 export interface Resume {
   readonly run: string;
@@ -25,7 +29,7 @@ export interface Resume {
 /** The client's first message. */
 export interface Hello {
   readonly role: Role;
-  readonly mode: Mode;
+  readonly mode: HelloMode;
   readonly producer: string | undefined;
   readonly producerEpoch: number | undefined;
   readonly resume: Resume | undefined;
@@ -58,6 +62,10 @@ export interface Welcome {
   readonly producerEpoch?: number | null;
   /** For a worker: the highest sequence number known of that producer and epoch; null where there is none. */
   readonly sequence?: number | null;
+  /** Every epoch of the run with the first version made in it: by it a relay judges who may resume. */
+  readonly epochs?: Epochs;
+  /** The relays between the trainer and the client, the trainer's own first; missing at a trainer. */
+  readonly relays?: readonly string[];
 }
 
 /** Liveness and position, when nothing else has been sent for a while. */

@@ -9,7 +9,8 @@ export function refusal(error: GradwireError, frame: Uint8Array, version: number
   return { type: 'nack', sequence: sequenceIn(frame), code, retryable, retryAfterMs, version, text };
 }
 
-function sequenceIn(frame: Uint8Array): number | null {
+/** The sequence number that a gradients frame gives itself; null where it does not say. */
+export function sequenceIn(frame: Uint8Array): number | null {
   try {
     const { sequence } = deserialize(frame).metadata;
     return sequence !== undefined && /^(0|[1-9]\d{0,15})$/.test(sequence) ? Number(sequence) : null;

@@ -44,6 +44,8 @@ export class Backlog {
   #version: number;
   #pushedBytes = 0;
   #run: (BacklogRun & { readonly start: number }) | undefined;
+  // what stands before it is sent to those who are there, and no longer to those who come
+  #resumable = 0;
 
   /** An empty backlog after `version`. */
   constructor(version: number, limits: BacklogLimits) {
@@ -116,7 +118,7 @@ export class Backlog {
   /** The cursor of a holder of that version; undefined where the frame that follows on it is not here. */
   find(version: number): number | undefined {
     if (version === this.#version) return this.#end;
-    let low = this.#first;
+    let low = Math.max(this.#first, this.#resumable);
     let high = this.#end;
     while (low < high) {
       const middle = Math.floor((low + high) / 2);
@@ -124,6 +126,18 @@ export class Backlog {
       else high = middle;
     }
     return this.at(low)?.from === version ? low : undefined;
+  }
+
+  /** From here on nobody resumes from before the newest version, as where a frame with all weights stands between. */
+  bar(): void {
+    this.#resumable = this.#end;
+  }
+
+  /** Drops everything and goes on after `version`, which may be any. */
+  restart(version: number): void {
+    this.#dropUntil(this.#end);
+    this.#version = version;
+    this.#run = undefined;
   }
 
   /** Bytes from a cursor to the end. */

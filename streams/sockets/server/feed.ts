@@ -1,6 +1,6 @@
 // One connection's way through the backlog: the next frame goes out only while the socket takes it.
 
-import type { Mode } from '../protocol/words.ts';
+import type { HelloMode } from '../protocol/words.ts';
 import type { Backlog, BacklogEntry } from './backlog.ts';
 
 /** A frame with everything, and the version it holds: of weights, or for a recorder a snapshot. */
@@ -29,7 +29,7 @@ export interface FeedTarget {
 
 /** How a feed goes. */
 export interface FeedOptions {
-  readonly mode: Mode;
+  readonly mode: HelloMode;
   /** No further frame while more than this is buffered. */
   readonly highWaterBytes: number;
   /** The least time between two weights frames to a target that fell off the backlog. */
@@ -57,7 +57,7 @@ export class Feed {
 
   /** The version that the target holds once it has read everything. */
   get version(): number {
-    return this.#version;
+    return this.#options.mode === 'none' ? this.#source.backlog.version : this.#version;
   }
 
   /** Whether frames wait until the target has read some. */
@@ -77,11 +77,12 @@ export class Feed {
 
   /** Starts with a weights frame. */
   start(): void {
-    this.#sendWeights();
+    if (this.#options.mode !== 'none') this.#sendWeights();
   }
 
   /** Sends what the target takes. */
   pump(): void {
+    if (this.#options.mode === 'none') return;
     if (this.#blocked && this.#options.mode === 'latest') this.#skip();
     while (this.#target.bufferedAmount() < this.#options.highWaterBytes) {
       if (!this.#advance()) {

@@ -1,9 +1,11 @@
 // GET /: a page of plain text that says what is here.
 
+import type { Served } from './served.ts';
+
 /** The page for a model under a base address, as in `http://127.0.0.1:8080`. */
-export function page(base: string, model: string): string {
+export function page(base: string, { model, relays }: Pick<Served, 'model' | 'relays'>): string {
   const path = `/models/${encodeURIComponent(model)}`;
-  return `gradwire: a streaming optimizer. This trainer holds the model "${model}".
+  return `gradwire: a streaming optimizer. ${relays === undefined ? 'This trainer holds' : 'This relay serves'} the model "${model}".
 
   GET  ${path}                      what it is and where it stands (JSON)
   GET  ${path}/weights.safetensors  the published weights

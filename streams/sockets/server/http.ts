@@ -44,6 +44,7 @@ export function answerHttp(context: HttpContext): RequestListener {
     const refused = refuseRequest(request.headers);
     if (refused !== undefined) return replyError(exchange, 403, refused);
     route(exchange, context).catch((cause: unknown) => {
+      if (cause instanceof GradwireError) return replyError(exchange, 503, cause);
       const text = cause instanceof Error ? cause.message : 'unknown';
       replyError(exchange, 500, new GradwireError('E_NOT_READY', `this failed inside: ${text}`, { cause }));
     });
@@ -99,7 +100,7 @@ const underModel = new Map([
 ]);
 
 function showPage(exchange: Exchange, { served }: HttpContext): void {
-  const text = page(`http://${exchange.request.headers.host ?? 'localhost'}`, served.model);
+  const text = page(`http://${exchange.request.headers.host ?? 'localhost'}`, served);
   reply(exchange, 200, Buffer.from(text), { 'Content-Type': 'text/plain; charset=utf-8' });
 }
 

@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import type { Publication } from '../../operators/flow.ts';
-import { closeCodes } from '../protocol/close-codes.ts';
+import { closeCodes, closeReason } from '../protocol/close-codes.ts';
 import type { Hello } from '../protocol/words.ts';
 import { Backlog } from './backlog.ts';
 import type { WeightsAt } from './feed.ts';
@@ -15,6 +15,9 @@ import type { PeerInfo } from './peer-info.ts';
 import { Records } from './records.ts';
 import type { ServeLimits } from './serve-options.ts';
 import { type Served, ServedCache } from './served.ts';
+import { TurnedAway, type WayUp } from './way-up.ts';
+
+type Queued = Pick<Publication, 'from' | 'version' | 'frame'>;
 
 /** The connections of one server. */
 export class Hub implements PeerHost {
@@ -77,29 +80,38 @@ export class Hub implements PeerHost {
     // without a listener a bad frame would end the process; the socket closes itself
     socket.on('error', () => undefined);
     greet(socket, raw, this.limits.helloMs, (hello) => {
-      if (hello.role !== 'recorder' || this.served.snapshotFrame !== undefined) this.#admit(socket, raw, hello);
-      else socket.close(closeCodes.forbidden, 'E_FORBIDDEN: this trainer gives no records');
+      if (hello.role === 'recorder' && this.served.snapshotFrame === undefined)
+        socket.close(closeCodes.forbidden, 'E_FORBIDDEN: no records are given here; tap a trainer that gives them');
+      else if (this.served.enter === undefined) this.#admit(socket, raw, hello);
+      else void this.#enter(socket, raw, hello);
     });
   }
 
   /** Queues an update for everybody, and its batch for recorders. What is published in one turn of the event loop leaves in one write for each socket. */
   publish(publication: Publication): void {
-    const { from, version, frame } = publication;
-    const recordBytes = this.records.push(publication);
+    this.#queue(publication, this.records.push(publication));
+  }
+
+  /** Queues a frame as it came, for everybody but recorders. */
+  pass(entry: Queued): void {
+    this.#queue(entry, 0);
+  }
+
+  #queue({ from, version, frame }: Queued, recordBytes: number): void {
     this.backlog.push({ from, version, frame: Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength) });
     this.#unsentFrames += 1;
     this.#unsentBytes += Math.max(frame.byteLength, recordBytes);
     // a turn that publishes much must not push anything out of the backlog before it was offered to the sockets
     const { backlogFrames, backlogBytes, highWaterBytes } = this.limits;
     const much = this.#unsentFrames * 2 >= backlogFrames || this.#unsentBytes >= Math.min(highWaterBytes, backlogBytes / 2);
-    if (much) this.#pump();
-    else this.#pumping ??= setImmediate(() => this.#pump());
+    if (much) this.pump();
+    else this.#pumping ??= setImmediate(() => this.pump());
   }
 
   /** Sends what there is, tells everybody that the trainer shuts down, and waits for them to go, at most `closeMs`. */
   async close(): Promise<void> {
     clearInterval(this.#sweeping);
-    this.#pump();
+    this.pump();
     const gone = Promise.all(Array.from(this.#sockets, (socket) => new Promise((resolve) => socket.once('close', resolve))));
     for (const socket of this.#sockets) socket.close(closeCodes.shutdown, 'E_CLOSED: the trainer shuts down');
     const cutting = setTimeout(() => {
@@ -109,17 +121,39 @@ export class Hub implements PeerHost {
     clearTimeout(cutting);
   }
 
-  #admit(socket: WebSocket, raw: Socket, hello: Hello): void {
+  /** Closes every connection that was welcomed, so that each comes back and resumes, or starts over, by the rules. */
+  resync(text: string): void {
+    for (const peer of this.#peers) peer.end(closeCodes.resync, text);
+  }
+
+  /** Welcomes a client once the relay that is served has said that it may come; until then it is not read. */
+  async #enter(socket: WebSocket, raw: Socket, hello: Hello): Promise<void> {
+    socket.pause();
+    let turned: TurnedAway | undefined;
+    const wayUp = await this.served.enter?.(hello).catch((error: unknown) => {
+      turned = error instanceof TurnedAway ? error : new TurnedAway(closeCodes.internal, 'E_NOT_READY: this failed inside');
+      return undefined;
+    });
+    socket.resume();
+    if (turned !== undefined) socket.close(turned.code, closeReason(turned.message));
+    else if (socket.readyState === socket.OPEN) this.#admit(socket, raw, hello, wayUp);
+    else wayUp?.close();
+  }
+
+  #admit(socket: WebSocket, raw: Socket, hello: Hello, wayUp?: WayUp): void {
     const leave = hello.role === 'recorder' ? this.records.enter() : undefined;
-    const peer = new Peer(socket, raw, hello, this);
+    const peer = new Peer(socket, raw, hello, this, wayUp);
     this.#peers.add(peer);
+    wayUp?.whenEnded((code, reason) => socket.close(code, closeReason(reason)));
     socket.on('close', () => {
       this.#peers.delete(peer);
       leave?.();
+      wayUp?.close();
     });
   }
 
-  #pump(): void {
+  /** Offers everybody what there is, now. */
+  pump(): void {
     clearImmediate(this.#pumping);
     this.#pumping = undefined;
     this.#unsentFrames = 0;

@@ -3,6 +3,7 @@ import { type Observable, Subject } from 'rxjs';
 import { GradwireError } from '../../../src/errors.ts';
 import type { Answer, Arrival } from '../../operators/flow.ts';
 import { refusal } from './answers.ts';
+import type { WayUp } from './way-up.ts';
 
 /** What an intake needs to know. */
 export interface IntakeOptions {
@@ -42,8 +43,8 @@ export class Intake {
     return this.#full;
   }
 
-  /** Hands a frame on; `answer` is called once, now or later. */
-  take(frame: Uint8Array, answer: (answer: Answer) => void): void {
+  /** Hands a frame on, to `arrivals$` or to a way of its own; `answer` is called once, now or later. */
+  take(frame: Uint8Array, answer: (answer: Answer) => void, way?: Pick<WayUp, 'push'>): void {
     if (!this.ready) {
       answer(refusal(this.#whyNot(), frame, this.#options.version()));
       return;
@@ -57,7 +58,8 @@ export class Intake {
       this.#count(-1, -byteLength);
       answer(given);
     };
-    this.#arrivals.next({ frame, answer: settle });
+    if (way === undefined) this.#arrivals.next({ frame, answer: settle });
+    else way.push({ frame, answer: settle });
   }
 
   /** Takes nothing more, completes `arrivals$`, and waits until all that came is answered, at most `timeoutMs`. */

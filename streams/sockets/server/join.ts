@@ -5,6 +5,7 @@ import type { Hello, ResetReason, Welcome } from '../protocol/words.ts';
 import type { Backlog } from './backlog.ts';
 import type { ServeLimits } from './serve-options.ts';
 import type { Served, ServedCache } from './served.ts';
+import type { WayUp } from './way-up.ts';
 
 /** What a welcome is made from. */
 export interface JoinContext {
@@ -14,8 +15,8 @@ export interface JoinContext {
   readonly limits: Pick<ServeLimits, 'creditBatches' | 'creditBytes'>;
 }
 
-/** The welcome for a hello of one who is fed from `backlog`. */
-export function welcome(hello: Hello, context: JoinContext, backlog: Backlog): Welcome {
+/** The welcome for a hello of one who is fed from `backlog`; a worker with a way up of its own is who the trainer says. */
+export function welcome(hello: Hello, context: JoinContext, backlog: Backlog, wayUp?: WayUp): Welcome {
   const { served, limits } = context;
   const { resumed, reason } = decide(hello, context, backlog);
   return {
@@ -24,20 +25,22 @@ export function welcome(hello: Hello, context: JoinContext, backlog: Backlog): W
     epoch: served.epoch,
     version: served.version(),
     layout: served.layout.toJSON(),
-    encoding: 'f32',
+    encoding: served.encoding ?? 'f32',
     credit: { batches: limits.creditBatches, bytes: limits.creditBytes },
     resumed,
     reason,
-    ...(hello.role === 'worker' ? identity(hello, context) : {}),
+    ...(hello.role === 'worker' ? (wayUp?.identity ?? identity(hello, context)) : {}),
+    epochs: served.epochs,
+    relays: served.relays,
   };
 }
 
 function decide(
-  { resume }: Hello,
+  { resume, mode }: Hello,
   { served, cache }: JoinContext,
   backlog: Backlog,
 ): { resumed: boolean; reason: ResetReason | null } {
-  if (resume === undefined) return { resumed: false, reason: null };
+  if (resume === undefined || mode === 'none') return { resumed: false, reason: null };
   const reason = refuseResume(resume, {
     run: served.run,
     epochs: served.epochs,

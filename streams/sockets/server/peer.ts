@@ -14,6 +14,7 @@ import { Liveness } from './liveness.ts';
 import type { PeerInfo } from './peer-info.ts';
 import { Replies } from './replies.ts';
 import type { ServeLimits } from './serve-options.ts';
+import type { WayUp } from './way-up.ts';
 
 /** What all connections of a server share. */
 export interface PeerHost extends JoinContext, FeedSource {
@@ -29,6 +30,7 @@ export class Peer {
   readonly #raw: Socket;
   readonly #host: PeerHost;
   readonly #hello: Hello;
+  readonly #wayUp: WayUp | undefined;
   readonly #source: FeedSource;
   readonly #inFlight: InFlight;
   readonly #liveness: Liveness;
@@ -36,13 +38,14 @@ export class Peer {
   readonly #replies: Replies;
   readonly #pausedFor = new Set<'intake' | 'answers'>();
 
-  /** Answers the hello and begins. `raw` is the connection below the socket. */
-  constructor(socket: WebSocket, raw: Socket, hello: Hello, host: PeerHost) {
+  /** Answers the hello and begins. `raw` is the connection below the socket; batches go up `wayUp` where there is one. */
+  constructor(socket: WebSocket, raw: Socket, hello: Hello, host: PeerHost, wayUp?: WayUp) {
     const { limits } = host;
     this.#socket = socket;
     this.#raw = raw;
     this.#host = host;
     this.#hello = hello;
+    this.#wayUp = wayUp;
     this.#source = hello.role === 'recorder' ? host.records : host;
     const { backlog } = this.#source;
     this.#inFlight = new InFlight({ batches: limits.creditBatches, bytes: limits.creditBytes });
@@ -66,7 +69,7 @@ export class Peer {
     raw.setTimeout(limits.stallMs);
     raw.on('timeout', () => this.#cutIfStalled());
     if (host.intake.full) this.hold(true);
-    this.#begin(welcome(hello, host, backlog));
+    this.#begin(welcome(hello, host, backlog, wayUp));
   }
 
   get role(): Role {
@@ -108,6 +111,11 @@ export class Peer {
     if (this.role === 'worker') this.#pause('intake', on);
   }
 
+  /** Closes the connection. */
+  end(code: CloseCode, text: string): void {
+    this.#socket.close(code, closeReason(text));
+  }
+
   #begin(message: Welcome): void {
     this.#raw.cork();
     this.#socket.send(JSON.stringify(message));
@@ -121,15 +129,15 @@ export class Peer {
     if (this.#socket.readyState !== WebSocket.OPEN) return;
     const { buffer, byteOffset, byteLength } = data as Buffer;
     if (!isBinary)
-      this.#end(closeCodes.badRequest, 'E_PROTOCOL: after its hello a client sends gradients frames, which are binary');
-    else if (!this.#inFlight.allows(byteLength)) this.#end(closeCodes.credit, 'E_BUSY: more in flight than the credit allows');
+      this.end(closeCodes.badRequest, 'E_PROTOCOL: after its hello a client sends gradients frames, which are binary');
+    else if (!this.#inFlight.allows(byteLength)) this.end(closeCodes.credit, 'E_BUSY: more in flight than the credit allows');
     else this.#take(new Uint8Array(buffer, byteOffset, byteLength));
   }
 
   #take(frame: Uint8Array): void {
     const answer = (given: Answer): void => this.#answer(given, frame.byteLength);
     this.#inFlight.take(frame.byteLength);
-    if (this.role === 'worker') this.#host.intake.take(frame, answer);
+    if (this.role === 'worker') this.#host.intake.take(frame, answer, this.#wayUp);
     else {
       const error = new GradwireError(
         'E_FORBIDDEN',
@@ -144,7 +152,7 @@ export class Peer {
     this.#replies.send(answer, () => this.#inFlight.give(byteLength));
     this.#liveness.sent(this.#host.nowMs());
     const fenced = answer.type === 'nack' && answer.code === 'E_PRODUCER_FENCED' && this.#hello.producer !== undefined;
-    if (fenced) this.#end(closeCodes.forbidden, `E_PRODUCER_FENCED: ${answer.text}`);
+    if (fenced) this.end(closeCodes.forbidden, `E_PRODUCER_FENCED: ${answer.text}`);
   }
 
   #heartbeat(): string {
@@ -167,9 +175,5 @@ export class Peer {
     else this.#pausedFor.delete(reason);
     if (this.#pausedFor.size > 0) this.#socket.pause();
     else this.#socket.resume();
-  }
-
-  #end(code: CloseCode, text: string): void {
-    this.#socket.close(code, closeReason(text));
   }
 }

@@ -2,7 +2,9 @@
 import type { GradwireError } from '../../../src/errors.ts';
 import type { Layout } from '../../../src/layout.ts';
 import type { Epochs } from '../protocol/resume.ts';
+import type { Hello, Welcome } from '../protocol/words.ts';
 import type { WeightsAt } from './feed.ts';
+import type { WayUp } from './way-up.ts';
 
 /** A trainer as its server sees it. Everything is read when it is needed; `weights` and `digest` once for each version. */
 export interface Served {
@@ -32,6 +34,15 @@ export interface Served {
   producer(name: string): { readonly producerEpoch: number; readonly sequence: number } | undefined;
   /** Why it takes no batches at the moment, as on a full disk; undefined where it takes them. */
   trouble(): GradwireError | undefined;
+  /** How updates are encoded; `f32` where it does not say. */
+  readonly encoding?: Welcome['encoding'];
+  /** A relay alone has it: the names of the relays from the trainer down to itself. */
+  readonly relays?: readonly string[];
+  /**
+   * A relay alone has it: asked before a client is welcomed. It gives a worker its way up, and rejects with `TurnedAway`
+   * where a client must come back later.
+   */
+  enter?(hello: Hello): Promise<WayUp | undefined>;
   /** What else the trainer shows under `GET /models/<name>`; plain data. */
   status(): object;
 }
@@ -54,6 +65,12 @@ export class ServedCache {
     const version = this.#served.version();
     if (this.#weights?.version !== version) this.#weights = { version, frame: this.#served.weights() };
     return this.#weights;
+  }
+
+  /** Lets go of everything: the same version may now have another epoch, or other weights. */
+  forget(): void {
+    this.#digests.clear();
+    this.#weights = undefined;
   }
 
   /** The digest of the newest version. */

@@ -47,6 +47,11 @@ const plainConnections = 64;
  * @throws GradwireError `E_CONFIG` for options, `E_BUSY` where the port is taken.
  */
 export async function serve(served: Served, options: ServeOptions = {}): Promise<Server> {
+  return (await serveHub(served, options)).server;
+}
+
+/** {@link serve}, with the hub behind the server, which a relay hands frames to. The hub is there, at the served version, before this first waits. */
+export async function serveHub(served: Served, options: ServeOptions): Promise<{ server: Server; hub: Hub }> {
   const { host, port, orAnyPort, ...limits } = serveOptionsOf(options);
   const hub = new Hub(served, limits);
   const upgrades = new Upgrades(hub);
@@ -57,7 +62,7 @@ export async function serve(served: Served, options: ServeOptions = {}): Promise
     throw error;
   });
   let closed: Promise<void> | undefined;
-  return {
+  const server: Server = {
     ...where,
     arrivals$: hub.intake.arrivals$,
     get replicas() {
@@ -69,6 +74,7 @@ export async function serve(served: Served, options: ServeOptions = {}): Promise
     broadcast: () => tap((publication) => hub.publish(publication)),
     close: () => (closed ??= close(http, hub, upgrades)),
   };
+  return { server, hub };
 }
 
 function createHttp(hub: Hub, upgrades: Upgrades): HttpServer {
