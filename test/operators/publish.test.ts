@@ -13,7 +13,7 @@ const model = layout({ table: [100, 2], bias: [3] });
 const good = { bias: Float32Array.of(1, 2, 3) };
 
 test('options that publish does not know are refused where the operator is made', () => {
-  refused('E_CONFIG', () => publish({ encoding: 'int8' } as never), /encoding/);
+  refused('E_CONFIG', () => publish({ encodings: 'int8' } as never), /encoding/);
   refused('E_CONFIG', () => publish(null as never), /object/);
 });
 

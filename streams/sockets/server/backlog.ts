@@ -2,13 +2,15 @@
 
 /** An update frame in the backlog. */
 export interface BacklogEntry {
-  /** The version that it applies to. */
+  /** The version that it applies to; `version` itself where it only brings what an encoding had dropped. */
   readonly from: number;
   readonly version: number;
   /** Shared by all sockets, never written. */
   readonly frame: Uint8Array;
   /** Bytes of all frames that came before it. */
   readonly bytesBefore: number;
+  /** Whether it follows on a frame that brought what had been dropped, so that it fits only holders of that. */
+  readonly settled: boolean;
 }
 
 /** How much is kept. The newest frame is kept whatever its size. */
@@ -28,6 +30,8 @@ export class Backlog {
   #end = 0;
   #version: number;
   #pushedBytes = 0;
+  // the version whose weights got what an encoding had dropped, if that was the newest frame
+  #settled: number | undefined;
 
   /** An empty backlog after `version`. */
   constructor(version: number, limits: BacklogLimits) {
@@ -60,10 +64,17 @@ export class Backlog {
   push({ from, version, frame }: Pick<BacklogEntry, 'from' | 'version' | 'frame'>): void {
     if (from !== this.#version) this.#dropUntil(this.#end);
     if (this.#end - this.#first === this.#limits.frames) this.#dropUntil(this.#first + 1);
-    this.#ring[this.#end % this.#limits.frames] = { from, version, frame, bytesBefore: this.#pushedBytes };
+    this.#ring[this.#end % this.#limits.frames] = {
+      from,
+      version,
+      frame,
+      bytesBefore: this.#pushedBytes,
+      settled: this.#settled === from,
+    };
     this.#end += 1;
     this.#pushedBytes += frame.byteLength;
     this.#version = version;
+    this.#settled = from === version ? version : undefined;
     while (this.byteLength > this.#limits.bytes && this.#end - this.#first > 1) this.#dropUntil(this.#first + 1);
   }
 
@@ -72,9 +83,12 @@ export class Backlog {
     return serial >= this.#first && serial < this.#end ? this.#ring[serial % this.#limits.frames] : undefined;
   }
 
-  /** The cursor of a holder of that version; undefined where the frame that follows on it is not here. */
-  find(version: number): number | undefined {
-    if (version === this.#version) return this.#end;
+  /**
+   * The cursor of a holder of that version; undefined where the frame that follows on it is not here. One who may or may not
+   * have what an encoding had dropped gets it again, which does no harm; `isNewest` says that it holds all there is of it.
+   */
+  find(version: number, { isNewest = false }: { readonly isNewest?: boolean } = {}): number | undefined {
+    if (version === this.#version && (isNewest || this.#settled !== version)) return this.#end;
     let low = this.#first;
     let high = this.#end;
     while (low < high) {
@@ -82,7 +96,8 @@ export class Backlog {
       if ((this.at(middle)?.from ?? 0) < version) low = middle + 1;
       else high = middle;
     }
-    return this.at(low)?.from === version ? low : undefined;
+    const entry = this.at(low);
+    return entry?.from === version && (!entry.settled || entry.version === version) ? low : undefined;
   }
 
   /** Bytes from a cursor to the end. */

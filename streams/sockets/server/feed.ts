@@ -99,7 +99,8 @@ export class Feed {
     if (entry === undefined) return false;
     this.#cursor += 1;
     // a weights frame may have been newer than the backlog
-    if (entry.version <= this.#version) return true;
+    const settles = entry.from === entry.version && entry.version === this.#version;
+    if (entry.version <= this.#version && !settles) return true;
     if (entry.from !== this.#version) {
       this.#lost = true;
       return true;
@@ -126,14 +127,14 @@ export class Feed {
   #sendWeights(): void {
     const { version, frame } = this.#source.weights();
     this.#weightsBytes = frame.byteLength;
-    this.#place(version);
+    this.#place(version, { isNewest: true });
     this.#target.send(frame);
   }
 
-  #place(version: number): void {
+  #place(version: number, { isNewest = false }: { readonly isNewest?: boolean } = {}): void {
     const { backlog } = this.#source;
     this.#version = version;
-    this.#cursor = backlog.find(version) ?? backlog.end;
+    this.#cursor = backlog.find(version, { isNewest }) ?? backlog.end;
     this.#lost = false;
   }
 }

@@ -1,7 +1,7 @@
 // All connections of a server, and what they share: one backlog, one cache, one intake, one clock.
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
-import type { Publication } from '../../operators/flow.ts';
+import type { Folded, Publication } from '../../operators/flow.ts';
 import { closeCodes } from '../protocol/close-codes.ts';
 import type { Hello } from '../protocol/words.ts';
 import { Backlog } from './backlog.ts';
@@ -82,18 +82,17 @@ export class Hub implements PeerHost {
     });
   }
 
-  /** Queues an update for everybody, and its batch for recorders. What is published in one turn of the event loop leaves in one write for each socket. */
-  publish(publication: Publication): void {
-    const { from, version, frame } = publication;
-    const recordBytes = this.records.push(publication);
+  /** Queues an update for everybody. What is published in one turn of the event loop leaves in one write for each socket. */
+  publish({ from, version, frame }: Publication): void {
+    if (from === version) this.cache.revise();
     this.backlog.push({ from, version, frame: Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength) });
-    this.#unsentFrames += 1;
-    this.#unsentBytes += Math.max(frame.byteLength, recordBytes);
-    // a turn that publishes much must not push anything out of the backlog before it was offered to the sockets
-    const { backlogFrames, backlogBytes, highWaterBytes } = this.limits;
-    const much = this.#unsentFrames * 2 >= backlogFrames || this.#unsentBytes >= Math.min(highWaterBytes, backlogBytes / 2);
-    if (much) this.#pump();
-    else this.#pumping ??= setImmediate(() => this.#pump());
+    this.#queued(frame.byteLength);
+  }
+
+  /** Queues a folded batch for recorders, published or not. */
+  record(folded: Folded): void {
+    const bytes = this.records.push(folded);
+    if (bytes > 0) this.#queued(bytes);
   }
 
   /** Sends what there is, tells everybody that the trainer shuts down, and waits for them to go, at most `closeMs`. */
@@ -117,6 +116,16 @@ export class Hub implements PeerHost {
       this.#peers.delete(peer);
       leave?.();
     });
+  }
+
+  #queued(bytes: number): void {
+    this.#unsentFrames += 1;
+    this.#unsentBytes += bytes;
+    // a turn that publishes much must not push anything out of the backlog before it was offered to the sockets
+    const { backlogFrames, backlogBytes, highWaterBytes } = this.limits;
+    const much = this.#unsentFrames * 2 >= backlogFrames || this.#unsentBytes >= Math.min(highWaterBytes, backlogBytes / 2);
+    if (much) this.#pump();
+    else this.#pumping ??= setImmediate(() => this.#pump());
   }
 
   #pump(): void {
