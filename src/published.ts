@@ -69,6 +69,15 @@ export class Published<Name extends string = string> {
     return forms;
   }
 
+  /** New values, for encoding `f32`, of all that was touched, whether or not the weights have them: for holders of which nothing is known. */
+  renew(parameters: Tensors<Name>): Form<Name>[] {
+    const forms = this.#missing.takeTouched().map(({ tensor, rows }) => {
+      return newValues(this.#sides(tensor, parameters), sparse(f32, tensor, rows) ? rows : undefined) as Form<Name>;
+    });
+    applyForms(this.weights, forms);
+    return forms;
+  }
+
   #lossy(sides: Sides, rows: Int32Array | undefined): Form | undefined {
     const { tensor } = sides;
     const some = sparse(this.encoding, tensor, rows) ? rows : undefined;
@@ -116,6 +125,8 @@ export class Published<Name extends string = string> {
     return { tensor, wanted: parameters.get(tensor.name), held: this.weights.get(tensor.name) };
   }
 }
+
+const f32 = encodingOf();
 
 function inOrder<Name extends string>(touched: ReadonlyMap<TensorSpec<Name>, Int32Array | undefined>): Touched<Name>[] {
   return Array.from(touched, ([tensor, rows]) => ({ tensor, rows })).sort((a, b) => a.tensor.offset - b.tensor.offset);

@@ -41,7 +41,7 @@ export interface PublishOptions<Name extends string = string> extends PublishSet
   readonly run?: string;
   /** The trainer's fencing number, 0 unless told. */
   readonly epoch?: number;
-  /** The published weights to go on from, which have an encoding of their own; unless told, those of the first step. */
+  /** The published weights to go on from, which have an encoding of their own; unless told, the first update brings what its steps touched in `f32`. */
   readonly published?: Published<Name>;
   /** The clock of `intervalMs` and `settleMs`. */
   readonly scheduler?: SchedulerLike;

@@ -19,6 +19,8 @@ export class Publisher<Name extends string, Input> {
   #folded: Origin[] = [];
   #frameBytes = 0;
   #labelBytes = 0;
+  // what replicas held before the first step is not known here, unless it was told
+  #isFirst: boolean;
   // the published version, and the one at which a digest was sent last
   #from = 0;
   #digestAt = 0;
@@ -26,6 +28,7 @@ export class Publisher<Name extends string, Input> {
   constructor(options: PublishOptions<Name>) {
     this.#options = options;
     this.#published = options.published;
+    this.#isFirst = options.published === undefined;
   }
 
   /** Takes up a step; gives the number of versions that wait. */
@@ -47,13 +50,15 @@ export class Publisher<Name extends string, Input> {
   /** Publishes what waits, in the encoding; undefined where nothing does. */
   publish(): Publication<Input> | undefined {
     if (this.#published === undefined || this.#newest === undefined || this.#batches.length === 0) return undefined;
+    if (this.#isFirst) return this.#frame(this.#published.renew(this.#newest.parameters), 'f32');
     return this.#frame(this.#published.take([], this.#newest.parameters), this.#published.encoding.name);
   }
 
   /** Publishes everything that is missing, in `f32`; undefined where nothing is. */
   settle(): Publication<Input> | undefined {
     if (this.#published === undefined || this.#newest === undefined) return undefined;
-    const forms = this.#published.settle(this.#newest.parameters);
+    const { parameters } = this.#newest;
+    const forms = this.#isFirst ? this.#published.renew(parameters) : this.#published.settle(parameters);
     if (forms.length === 0 && this.#batches.length === 0) return undefined;
     return this.#frame(forms, 'f32');
   }
@@ -78,6 +83,7 @@ export class Publisher<Name extends string, Input> {
     const digest = crosses || from === version ? digestOf(bytesOf(weights.flat)) : undefined;
     if (crosses) this.#digestAt = version;
     this.#from = version;
+    this.#isFirst = false;
     [this.#batches, this.#folded, this.#frameBytes, this.#labelBytes] = [[], [], 0, 0];
     const header = { model: name, run, epoch, from, version, encoding, learningRate, digest, folded };
     return { from, version, learningRate, frame: encodeUpdate(header, forms), weights, batches };
