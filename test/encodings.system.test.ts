@@ -42,11 +42,21 @@ function batches(count: number, from: number) {
 
 for (const encoding of encodingNames)
   test(`${encoding}: replicas have the published bits at every version, and the parameters’ bits once no batch comes`, async () => {
-    const t = await trainer({ model, optimizer, listen: { port: 0 }, publish: { encoding, share: 0.05, settleMs: 300, digestEvery: 4 } });
+    const t = await trainer({
+      model,
+      optimizer,
+      listen: { port: 0 },
+      publish: { encoding, share: 0.05, settleMs: 300, digestEvery: 4 },
+    });
     const replica = connect<Name>(t.url);
     const reference = new RMSprop(model, optimizer);
     await replica.ready;
-    const settled = firstValueFrom(t.updates$.pipe(skipWhile(({ version }) => version < 30), filter(({ from, version }) => from === version)));
+    const settled = firstValueFrom(
+      t.updates$.pipe(
+        skipWhile(({ version }) => version < 30),
+        filter(({ from, version }) => from === version),
+      ),
+    );
     for (const batch of batches(30, seed)) {
       reference.step(batch);
       const { version } = await t.push(batch);
@@ -62,12 +72,14 @@ for (const encoding of encodingNames)
     assert.equal([replica.counts.refused, replica.counts.gap, replica.counts.troubles], [0, 0, 0]);
     const { client, welcome } = await joinRaw(Number(new URL(t.url).port), { role: 'replica' });
     assert.is(welcome.encoding, encoding);
-    client.destroy();
+    client.end();
     await replica.close();
     await t.close();
   });
 
-test('acks and records do not wait for a publication, and what waits goes out before the trainer shuts down', async ({ directory }) => {
+test('acks and records do not wait for a publication, and what waits goes out before the trainer shuts down', async ({
+  directory,
+}) => {
   const t = await trainer({ model, optimizer, directory, listen: { port: 0 }, publish: { every: 1000, settleMs: 600_000 } });
   const worker = connect<Name>(t.url, { role: 'worker', producer: 'w', producerEpoch: 1 });
   await worker.ready;
@@ -75,8 +87,9 @@ test('acks and records do not wait for a publication, and what waits goes out be
   for (const [i, gradients] of given.entries())
     assert.equal(await worker.push({ gradients, base: 0 }), { version: i + 1, duplicate: false });
   assert.equal([t.version, worker.version, t.status().folded], [0, 0, 6]);
-  const again = await t.push({ gradients: given[2], producer: 'w', producerEpoch: 1, sequence: 3, base: 0 });
-  assert.equal(again, { version: 3, duplicate: true });
+  const twin = connect<Name>(t.url, { role: 'worker', producer: 'w', producerEpoch: 1 });
+  assert.equal(await twin.push({ gradients: given[2], base: 0, sequence: 3 }), { version: 3, duplicate: true });
+  await twin.close();
   const port = Number(new URL(t.url).port);
   const recorder = await joinRaw(port, { role: 'recorder' });
   assert.is(recorder.welcome.version, 6);
@@ -90,7 +103,7 @@ test('acks and records do not wait for a publication, and what waits goes out be
   const closed = t.close();
   assert.is((await told).version, 7);
   assert.is(worker.digest(), await digest);
-  recorder.client.destroy();
+  recorder.client.end();
   await closed;
   await worker.close();
 });
@@ -116,7 +129,9 @@ for (const encoding of lossy)
     await second.close();
   });
 
-test('a snapshot keeps what the encoding owes, and a trainer that goes on from it has the same published weights', async ({ directory }) => {
+test('a snapshot keeps what the encoding owes, and a trainer that goes on from it has the same published weights', async ({
+  directory,
+}) => {
   const publish = { encoding: 'int8', settleMs: 600_000 } as const;
   const t = await trainer({ model, optimizer, directory, publish, snapshots: { every: 5 } });
   for (const batch of batches(5, 7)) await t.push(batch);
@@ -125,7 +140,10 @@ test('a snapshot keeps what the encoding owes, and a trainer that goes on from i
   await cp(directory, copy, { recursive: true, filter: (path) => !path.endsWith('.pid') });
   const [name] = (await readdir(copy)).filter((each) => each.startsWith('snap-'));
   const { published, parameters } = decodeSnapshot(await readFile(join(copy, name)));
-  assert.is(Buffer.compare(Buffer.from(published?.flat.buffer as ArrayBuffer), Buffer.from(t.weights.flat.buffer as ArrayBuffer)), 0);
+  assert.is(
+    Buffer.compare(Buffer.from(published?.flat.buffer as ArrayBuffer), Buffer.from(t.weights.flat.buffer as ArrayBuffer)),
+    0,
+  );
   assert.is.not(Buffer.compare(Buffer.from(parameters.flat.slice().buffer), Buffer.from(t.weights.flat.slice().buffer)), 0);
   const again = await trainer({ model, directory: copy, publish });
   assert.is(again.digest(), t.digest());
@@ -141,7 +159,21 @@ test('after a crash replicas of a lossy encoding are reset with a reason, also t
   for (const encoding of ['int8', 'f32'] satisfies EncodingName[]) {
     const folder = join(directory, encoding);
     const open = (port: string) =>
-      start('serve', '--directory', folder, '--name', 'm', '--lr', '0.05', '--port', port, '--encoding', encoding, '--json', ...given);
+      start(
+        'serve',
+        '--directory',
+        folder,
+        '--name',
+        'm',
+        '--lr',
+        '0.05',
+        '--port',
+        port,
+        '--encoding',
+        encoding,
+        '--json',
+        ...given,
+      );
     const given = ['--model', new URL('./fixtures/encodings-model.json', import.meta.url).pathname];
     const first = open('0');
     const { url, run } = JSON.parse(await first.line());
@@ -156,7 +188,7 @@ test('after a crash replicas of a lossy encoding are reset with a reason, also t
     const { version, digest } = JSON.parse(await second.line());
     const bare = await joinRaw(Number(port), { role: 'replica', resume: { run, epoch: 1, version } }, '/models/m');
     assert.equal([bare.welcome.resumed, bare.welcome.reason], [false, 'diverged']);
-    bare.client.destroy();
+    bare.client.end();
     await firstValueFrom(worker.status$.pipe(filter(({ state }) => state === 'live' && worker.counts.connections === 2)));
     assert.equal([worker.counts.resumed, worker.counts.reset], encoding === 'f32' ? [1, 0] : [0, 1]);
     assert.equal([worker.version, worker.digest()], [7, digest]);
@@ -171,7 +203,8 @@ for (const encoding of encodingNames)
     const t = await trainer({ model, optimizer, directory, listen: { port: 0 } });
     const worker = connect<Name>(t.url, { role: 'worker', encoding, share: 0.1 });
     await worker.ready;
-    for (const [i, gradients] of batches(9, 11).entries()) await worker.push({ gradients, ...(i === 8 ? { encoding: 'f16' } : {}) });
+    for (const [i, gradients] of batches(9, 11).entries())
+      await worker.push({ gradients, ...(i === 8 ? { encoding: 'f16' } : {}) });
     const digest = t.digest();
     await t.close();
     await worker.close();
