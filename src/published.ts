@@ -15,6 +15,8 @@ export class Published<Name extends string = string> {
   readonly weights: Tensors<Name>;
   readonly encoding: Encoding;
   readonly #missing = new Missing<Name>();
+  // differences of one tensor at a time
+  readonly #room: Float32Array;
 
   /**
    * Published weights equal to `parameters`, or those that a snapshot kept; copied. Throws `E_CONFIG` for the options of an
@@ -23,6 +25,8 @@ export class Published<Name extends string = string> {
   constructor(parameters: Tensors<Name>, options: EncodingOptions = {}, kept: Tensors<Name> = parameters) {
     this.encoding = encodingOf(options);
     this.weights = new Tensors(parameters.layout, kept.flat.slice());
+    const longest = parameters.layout.tensors.reduce((most, { length }) => Math.max(most, length), 0);
+    this.#room = new Float32Array(this.encoding.isLossy ? longest : 0);
     if (kept === parameters) return;
     for (const tensor of parameters.layout.tensors) this.#stillOwes(this.#sides(tensor, parameters), undefined);
   }
@@ -81,7 +85,7 @@ export class Published<Name extends string = string> {
   #lossy(sides: Sides, rows: Int32Array | undefined): Form | undefined {
     const { tensor } = sides;
     const some = sparse(this.encoding, tensor, rows) ? rows : undefined;
-    return this.encoding.form({ tensor, rows: some, values: differences(sides, some) });
+    return this.encoding.form({ tensor, rows: some, values: differences(sides, some, this.#room) });
   }
 
   /** What was touched, and of what owes from earlier the share that goes along: all of it with `topk`, whose choice it is. */

@@ -1,12 +1,8 @@
 // largest: the values of largest magnitude, found by counting their bits, without sorting.
 import { bitsOf } from '../floats.ts';
 
-// the 31 bits of a magnitude, from the top: digits of 11, 10 and 10 bits
-const digits = [
-  { shift: 20, size: 2048 },
-  { shift: 10, size: 1024 },
-  { shift: 0, size: 1024 },
-] as const;
+// the 31 bits of a magnitude: a first digit of 11 bits, then two of 10 bits
+const low = { shift: [10, 0], mask: 1023 } as const;
 
 /**
  * The positions of the `count` values of largest magnitude, ascending; fewer where fewer are not zero. Of equal magnitudes
@@ -14,29 +10,46 @@ const digits = [
  */
 export function largest(values: Float32Array, count: number): Int32Array {
   const bits = bitsOf(values);
-  let some = 0;
-  for (let i = 0; i < bits.length; i++) if ((bits[i] & 0x7fff_ffff) !== 0) some += 1;
-  if (some <= count) return collect(bits, { threshold: 0, ties: 0, count: some });
-  let prefix = 0;
-  let ties = count;
-  for (const { shift, size } of digits) {
-    const counts = countDigits(bits, { prefix, shift, size });
-    let digit = size - 1;
-    for (; counts[digit] < ties; digit--) ties -= counts[digit];
-    prefix = prefix * size + digit;
-  }
-  return collect(bits, { threshold: prefix, ties, count });
-}
-
-/** How often each digit stands at a place, among the magnitudes that begin with `prefix`. */
-function countDigits(bits: Int32Array, { prefix, shift, size }: { prefix: number; shift: number; size: number }): Uint32Array {
-  const counts = new Uint32Array(size);
-  const above = shift + (size === 2048 ? 11 : 10);
+  const counts = new Uint32Array(2048);
+  let zeros = 0;
   for (const each of bits) {
     const magnitude = each & 0x7fff_ffff;
-    if (above === 31 || magnitude >>> above === prefix) counts[(magnitude >>> shift) & (size - 1)] += 1;
+    if (magnitude === 0) zeros = zeros + 1;
+    counts[magnitude >>> 20] += 1;
   }
-  return counts;
+  const some = bits.length - zeros;
+  if (some <= count) return collect(bits, { threshold: 0, ties: 0, count: some });
+  let [digit, ties] = digitOf(counts, count);
+  let threshold = digit;
+  let candidates = within(bits, digit, counts[digit]);
+  for (const shift of low.shift) {
+    const next = new Uint32Array(1024);
+    for (const magnitude of candidates) next[(magnitude >>> shift) & low.mask] += 1;
+    [digit, ties] = digitOf(next, ties);
+    threshold = threshold * 1024 + digit;
+    const found = digit;
+    candidates = candidates.filter((magnitude) => ((magnitude >>> shift) & low.mask) === found);
+  }
+  return collect(bits, { threshold, ties, count });
+}
+
+/** The digit in which the `wanted`th value from the top is, and how many of that digit are still wanted. */
+function digitOf(counts: Uint32Array, wanted: number): [digit: number, wanted: number] {
+  let left = wanted;
+  let digit = counts.length - 1;
+  for (; counts[digit] < left; digit--) left -= counts[digit];
+  return [digit, left];
+}
+
+/** The magnitudes that begin with a first digit. */
+function within(bits: Int32Array, digit: number, count: number): Int32Array {
+  const found = new Int32Array(count);
+  let at = 0;
+  for (let i = 0; i < bits.length && at < count; i++) {
+    const magnitude = bits[i] & 0x7fff_ffff;
+    if (magnitude >>> 20 === digit) found[at++] = magnitude;
+  }
+  return found;
 }
 
 /** The positions of all magnitudes above the threshold, and of the first `ties` that are equal to it. */

@@ -1,4 +1,5 @@
 // Applying forms to weights: new values are written, what an encoding adds is added in float32. Trainer and replica do it with the same lines.
+import { addCodes } from '../encodings/int8.ts';
 import { unpack } from '../encodings/packed.ts';
 import type { Form } from '../frames/forms.ts';
 import type { Tensors } from '../tensors.ts';
@@ -8,7 +9,9 @@ export function applyForms(weights: Tensors, forms: readonly Form[], encoding: s
   const isNew = encoding === 'f32';
   for (const form of forms) {
     const target = weights.flat.subarray(form.tensor.offset, form.tensor.offset + form.tensor.length);
+    const { rows, indices, values } = form;
     if (isNew) write(target, form, unpack(form.values));
+    else if ('codes' in values && rows === undefined && indices === undefined) addCodes(values, target);
     else add(target, form, unpack(form.values));
   }
 }
@@ -25,7 +28,7 @@ function add(target: Float32Array, { tensor, rows, indices }: Form, values: Floa
   const { rowLength } = tensor;
   const places = indices ?? (rowLength === 1 ? rows : undefined);
   if (places !== undefined) for (let i = 0; i < places.length; i++) target[places[i]] += values[i];
-  else if (rows === undefined) for (let i = 0; i < values.length; i++) target[i] += values[i];
+  else if (rows === undefined) for (let i = 0; i < target.length; i++) target[i] += values[i];
   else
     for (let i = 0; i < rows.length; i++)
       for (let j = 0, to = rows[i] * rowLength; j < rowLength; j++, to++) target[to] += values[i * rowLength + j];

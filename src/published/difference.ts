@@ -12,10 +12,10 @@ export interface Sides {
 // from here on differences are rounded towards zero, so that adding them never overflows
 const huge = 2 ** 110;
 
-/** What to add to what is held, of all values or of some rows: finite float32 differences. */
-export function differences({ tensor, wanted, held }: Sides, rows: Int32Array | undefined): Float32Array {
+/** What to add to what is held, of all values or of some rows: finite float32 differences, a **view of `room`**, which is as long as the tensor. */
+export function differences({ tensor, wanted, held }: Sides, rows: Int32Array | undefined, room: Float32Array): Float32Array {
   const { rowLength } = tensor;
-  const values = new Float32Array(rows === undefined ? tensor.length : rows.length * rowLength);
+  const values = room.subarray(0, rows === undefined ? tensor.length : rows.length * rowLength);
   if (rows === undefined) {
     for (let i = 0; i < values.length; i++) {
       const value = wanted[i] - held[i];
