@@ -54,7 +54,8 @@ export function toCodes(values: Float32Array, blockLength: number): Codes {
 
 function largestOf(values: Float32Array): number {
   let largest = 0;
-  for (const value of values) largest = Math.max(largest, Math.abs(value));
+  // by index, for an iterator takes three times as long
+  for (let i = values.length - 1; i >= 0; i--) largest = Math.max(largest, Math.abs(values[i]));
   return largest;
 }
 

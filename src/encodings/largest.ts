@@ -12,8 +12,9 @@ export function largest(values: Float32Array, count: number): Int32Array {
   const bits = bitsOf(values);
   const counts = new Uint32Array(2048);
   let zeros = 0;
-  for (const each of bits) {
-    const magnitude = each & 0x7fff_ffff;
+  // by index, for an iterator takes three times as long
+  for (let i = bits.length - 1; i >= 0; i--) {
+    const magnitude = bits[i] & 0x7fff_ffff;
     if (magnitude === 0) zeros = zeros + 1;
     counts[magnitude >>> 20] += 1;
   }
