@@ -1,6 +1,7 @@
 // The benchmarks: `npm run bench` runs all, `npm run bench kernel` one, `-- --json` prints their tables, `-- --smoke` makes them short.
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
+import { encodings } from './encodings/encodings.ts';
 import { kernel } from './kernel/kernel.ts';
 import { pipeline } from './pipeline.ts';
 import { recordings } from './recordings/recordings.ts';
@@ -11,7 +12,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { json: { type: 'boolean' }, smoke: { type: 'boolean' } },
 });
-const benches: Record<string, (scale: Scale) => Promise<Report>> = { pipeline, kernel, recordings, sockets };
+const benches: Record<string, (scale: Scale) => Promise<Report>> = { pipeline, kernel, recordings, encodings, sockets };
 
 for (const name of positionals.length > 0 ? positionals : Object.keys(benches)) {
   if (!Object.hasOwn(benches, name)) {

@@ -1,5 +1,11 @@
 // Published weights q beside the parameters p: what q still lacks of p, and applying exactly what is sent.
+import { type Encoding, type EncodingOptions, encodingOf } from './encodings/encodings.ts';
+import { pick, rowsOf } from './encodings/topk.ts';
 import type { Form } from './frames/forms.ts';
+import type { TensorSpec } from './layout.ts';
+import { applyForms } from './published/apply.ts';
+import { differences, differing, rowDiffers, type Sides } from './published/difference.ts';
+import { has, Missing, union } from './published/missing.ts';
 import type { Touched } from './rmsprop/fold/fold.ts';
 import { Tensors } from './tensors.ts';
 
@@ -7,45 +13,152 @@ import { Tensors } from './tensors.ts';
 export class Published<Name extends string = string> {
   /** **Live view** of the published weights; the next publication overwrites it. */
   readonly weights: Tensors<Name>;
+  readonly encoding: Encoding;
+  readonly #missing = new Missing<Name>();
+  // differences of one tensor at a time
+  readonly #room: Float32Array;
 
-  /** Published weights equal to `parameters`, which are copied. */
-  constructor(parameters: Tensors<Name>) {
-    this.weights = new Tensors(parameters.layout, parameters.flat.slice());
+  /**
+   * Published weights equal to `parameters`, or those that a snapshot kept; copied. Throws `E_CONFIG` for the options of an
+   * encoding that cannot be meant.
+   */
+  constructor(parameters: Tensors<Name>, options: EncodingOptions = {}, kept: Tensors<Name> = parameters) {
+    this.encoding = encodingOf(options);
+    this.weights = new Tensors(parameters.layout, kept.flat.slice());
+    const longest = parameters.layout.tensors.reduce((most, { length }) => Math.max(most, length), 0);
+    this.#room = new Float32Array(this.encoding.isLossy ? longest : 0);
+    if (kept === parameters) return;
+    for (const tensor of parameters.layout.tensors) this.#stillOwes(this.#sides(tensor, parameters), undefined);
+  }
+
+  /** Whether the weights may lack something of the parameters. */
+  get owes(): boolean {
+    return this.#missing.some;
+  }
+
+  /** Notes what a step touched: the next publication carries it. */
+  note(touched: readonly Touched<Name>[]): void {
+    this.#missing.touch(touched);
   }
 
   /**
-   * New values for what a step touched, in encoding `f32`: rows where they take fewer bytes than the whole tensor.
-   * Values are views or gathered copies, good until the next step.
+   * What is sent of all that was touched since the last time, and applied: rows where they take fewer bytes than the whole
+   * tensor. In a lossy encoding some of the rows that owe something from earlier go along, and all of them with `topk`.
+   * Values are views or copies, good until the next step.
    */
   take(touched: readonly Touched<Name>[], parameters: Tensors<Name>): Form<Name>[] {
-    const forms = touched.map(({ tensor, rows }): Form<Name> => {
-      const values = parameters.get(tensor.name);
-      const sparse = rows !== undefined && rows.length * (1 + tensor.rowLength) < tensor.length;
-      return sparse ? { tensor, rows, values: gather(values, rows, tensor.rowLength) } : { tensor, rows: undefined, values };
+    this.note(touched);
+    const { isLossy, name } = this.encoding;
+    const due = isLossy ? this.#withOwed(parameters) : this.#missing.takeTouched();
+    const forms = due.flatMap(({ tensor, rows }) => {
+      const sides = this.#sides(tensor, parameters);
+      const form = isLossy ? this.#lossy(sides, rows) : newValues(sides, sparse(this.encoding, tensor, rows) ? rows : undefined);
+      return form === undefined ? [] : [form as Form<Name>];
+    });
+    applyForms(this.weights, forms, name);
+    if (isLossy) for (const { tensor, rows } of due) this.#stillOwes(this.#sides(tensor, parameters), rows);
+    return forms;
+  }
+
+  /** New values, for encoding `f32`, of everything that is missing, and applied: the weights are the parameters then, bit for bit. */
+  settle(parameters: Tensors<Name>): Form<Name>[] {
+    const due = this.#withAllOwed();
+    this.#missing.clear();
+    const forms = due.flatMap(({ tensor, rows }) => {
+      const sides = this.#sides(tensor, parameters);
+      const positions = differing(sides, rows);
+      return positions.length === 0 ? [] : [smallest(sides, positions) as Form<Name>];
     });
     applyForms(this.weights, forms);
     return forms;
   }
-}
 
-/** Writes new values into the weights: all forms in this one synchronous turn. */
-export function applyForms(weights: Tensors, forms: readonly Form[]): void {
-  for (const { tensor, rows, values } of forms) {
-    const { offset, rowLength } = tensor;
-    if (rows === undefined) weights.flat.set(values, offset);
-    else if (rowLength === 1) for (let i = 0; i < rows.length; i++) weights.flat[offset + rows[i]] = values[i];
-    else {
-      for (let i = 0; i < rows.length; i++) {
-        weights.flat.set(values.subarray(i * rowLength, (i + 1) * rowLength), offset + rows[i] * rowLength);
-      }
+  /** New values, for encoding `f32`, of all that was touched, whether or not the weights have them: for holders of which nothing is known. */
+  renew(parameters: Tensors<Name>): Form<Name>[] {
+    const forms = this.#missing.takeTouched().map(({ tensor, rows }) => {
+      return newValues(this.#sides(tensor, parameters), sparse(f32, tensor, rows) ? rows : undefined) as Form<Name>;
+    });
+    applyForms(this.weights, forms);
+    return forms;
+  }
+
+  #lossy(sides: Sides, rows: Int32Array | undefined): Form | undefined {
+    const { tensor } = sides;
+    const some = sparse(this.encoding, tensor, rows) ? rows : undefined;
+    return this.encoding.form({ tensor, rows: some, values: differences(sides, some, this.#room) });
+  }
+
+  /** What was touched, and of what owes from earlier the share that goes along: all of it with `topk`, whose choice it is. */
+  #withOwed(parameters: Tensors<Name>): Touched<Name>[] {
+    if (this.encoding.name === 'topk') return this.#withAllOwed();
+    const touched = new Map(this.#missing.takeTouched().map(({ tensor, rows }) => [tensor, rows]));
+    for (const tensor of this.#missing.owing) {
+      const rows = touched.get(tensor);
+      if (touched.has(tensor) && rows === undefined) continue;
+      const own = rows ?? new Int32Array(0);
+      const owed = this.#missing.owed(tensor, (owing) => Math.ceil(Math.max(own.length / 8, owing / 64)));
+      const differs = rowDiffers(this.#sides(tensor, parameters));
+      const riders = owed.filter((row) => !has(own, row) && differs(row));
+      this.#missing.owe(tensor, owed, differs);
+      if (own.length + riders.length === 0) continue;
+      // behind the touched ones: what they owe is smaller, and takes scales of its own
+      const both = new Int32Array(own.length + riders.length);
+      both.set(own);
+      both.set(riders, own.length);
+      touched.set(tensor, tensor.shape.length === 0 ? undefined : both);
     }
+    return inOrder(touched);
+  }
+
+  #withAllOwed(): Touched<Name>[] {
+    const touched = new Map(this.#missing.takeTouched().map(({ tensor, rows }) => [tensor, rows]));
+    for (const tensor of this.#missing.owing) {
+      const own = touched.get(tensor);
+      if (touched.has(tensor) && own === undefined) continue;
+      const owed = this.#missing.owesAll(tensor) ? undefined : this.#missing.owed(tensor, (owing) => owing);
+      touched.set(tensor, owed === undefined || own === undefined ? owed : union(own, owed));
+    }
+    return inOrder(touched);
+  }
+
+  #stillOwes(sides: Sides, rows: Int32Array | undefined): void {
+    this.#missing.owe(sides.tensor as TensorSpec<Name>, rows, rowDiffers(sides));
+  }
+
+  #sides(tensor: TensorSpec<Name>, parameters: Tensors<Name>): Sides {
+    return { tensor, wanted: parameters.get(tensor.name), held: this.weights.get(tensor.name) };
   }
 }
 
-function gather(values: Float32Array, rows: Int32Array, rowLength: number): Float32Array {
-  const gathered = new Float32Array(rows.length * rowLength);
+const f32 = encodingOf();
+
+function inOrder<Name extends string>(touched: ReadonlyMap<TensorSpec<Name>, Int32Array | undefined>): Touched<Name>[] {
+  return Array.from(touched, ([tensor, rows]) => ({ tensor, rows })).sort((a, b) => a.tensor.offset - b.tensor.offset);
+}
+
+/** Whether rows take fewer bytes than the whole tensor. */
+function sparse(encoding: Encoding, { shape, length, rowLength }: TensorSpec, rows: Int32Array | undefined): boolean {
+  if (rows === undefined || shape.length === 0) return false;
+  return rows.length * 4 + encoding.byteLength(rows.length * rowLength) < encoding.byteLength(length);
+}
+
+/** The parameters' values: a view of all, or a copy of some rows'. */
+function newValues({ tensor, wanted }: Sides, rows: Int32Array | undefined): Form {
+  if (rows === undefined) return { tensor, rows, values: wanted };
+  const { rowLength } = tensor;
+  const values = new Float32Array(rows.length * rowLength);
   for (let i = 0; i < rows.length; i++) {
-    for (let j = 0; j < rowLength; j++) gathered[i * rowLength + j] = values[rows[i] * rowLength + j];
+    for (let j = 0; j < rowLength; j++) values[i * rowLength + j] = wanted[rows[i] * rowLength + j];
   }
-  return gathered;
+  return { tensor, rows, values };
+}
+
+/** The parameters' values at some positions in the form that takes the fewest bytes. */
+function smallest(sides: Sides, positions: Int32Array): Form {
+  const { tensor, wanted } = sides;
+  const rows = tensor.shape.length === 0 ? undefined : rowsOf(positions, tensor.rowLength);
+  const byRows = rows === undefined ? Number.POSITIVE_INFINITY : rows.length * (1 + tensor.rowLength);
+  if (tensor.length <= Math.min(byRows, positions.length * 2)) return newValues(sides, undefined);
+  if (byRows <= positions.length * 2) return newValues(sides, rows);
+  return { tensor, rows: undefined, indices: positions, values: pick(wanted, positions) };
 }

@@ -5,7 +5,7 @@ import { deserialize, type Safetensors } from './frames/safetensors.ts';
 import { type Position, readUpdate, type UpdateHeader } from './frames/update.ts';
 import { readWeights } from './frames/weights.ts';
 import { type Layout, layout, sameLayout } from './layout.ts';
-import { applyForms } from './published.ts';
+import { applyForms } from './published/apply.ts';
 import { Tensors } from './tensors.ts';
 
 /**
@@ -111,9 +111,11 @@ export class Replica<Name extends string = string> {
     if (mine === undefined) return 'gap';
     const { header, forms } = readUpdate(file, this.#weights.layout);
     if (header.run !== mine.run || header.epoch > mine.epoch) return 'gap';
-    if (header.epoch < mine.epoch || header.version <= mine.version) return 'stale';
+    // what an encoding had dropped comes without a version of its own, as new values: twice does no harm
+    const settles = header.from === header.version && header.encoding === 'f32' && header.version === mine.version;
+    if (header.epoch < mine.epoch || (header.version <= mine.version && !settles)) return 'stale';
     if (header.from !== mine.version) return 'gap';
-    applyForms(this.#weights, forms);
+    applyForms(this.#weights, forms, header.encoding);
     this.#position = { run: header.run, epoch: header.epoch, version: header.version };
     this.#last = header;
     this.#verify(header);

@@ -1,18 +1,19 @@
 // The trainer: admission, journal, optimizer, snapshots, publication and broadcast in one line of flow.
-import { identity, merge, Subject, share, takeUntil, tap } from 'rxjs';
+import { connect, identity, ignoreElements, merge, type OperatorFunction, pipe, Subject, share, takeUntil, tap } from 'rxjs';
 import type { GradwireError } from '../src/errors.ts';
 import { admit } from './operators/admit.ts';
-import type { Admitted, Publication } from './operators/flow.ts';
+import type { Admitted, Step } from './operators/flow.ts';
 import { publish } from './operators/publish.ts';
 import { rmsprop } from './operators/rmsprop.ts';
 import { snapshot } from './operators/snapshot.ts';
 import { serveOptionsOf } from './sockets/server/serve-options.ts';
 import { Failing } from './trainer/failing.ts';
+import type { Held } from './trainer/held.ts';
 import { openHistory, recover } from './trainer/history.ts';
 import { refuseTrainerOptions, type TrainerOptions } from './trainer/options.ts';
 import { Pusher } from './trainer/pusher.ts';
 import { Trainer } from './trainer/running.ts';
-import { openServer } from './trainer/server.ts';
+import { openServer, type TrainerServer } from './trainer/server.ts';
 
 export type { TrainerStatus } from './trainer/held.ts';
 export type { SnapshotSettings, TrainerOptions } from './trainer/options.ts';
@@ -32,9 +33,9 @@ export async function trainer<Name extends string>(options: TrainerOptions<Name>
   const history = await openHistory(options);
   const opened: { close(): Promise<void> }[] = [history];
   try {
-    const held = await recover(history);
+    const held = await recover(history, options.publish);
     const { layout: model, model: name, run, epoch, published } = held;
-    const { optimizer, snapshots } = history;
+    const { optimizer } = history;
     const server = await openServer(held, options.listen);
     opened.unshift(server);
     const pusher = new Pusher(held, optimizer, options.maxWaitingBytes);
@@ -47,22 +48,18 @@ export async function trainer<Name extends string>(options: TrainerOptions<Name>
       admit(model, held.admission(options.maxStaleness)),
       history.commit(),
     );
-    const updates$ = durable$.pipe(
+    const steps$ = durable$.pipe(
       rmsprop<Name, Admitted<Name>>(model, { ...optimizer, threads, state: () => held.optimizer.state(), onRefused: giveUp }),
       tap((step) => held.account(step)),
-      snapshots
-        ? snapshot<Name, Admitted<Name>>({
-            every: options.snapshots?.every,
-            intervalMs: options.snapshots?.intervalMs,
-            write: (frame, at) => snapshots.write(frame, at),
-            context: () => held.context(),
-            onError: failing.note,
-          })
-        : identity,
-      publish<Name, Admitted<Name>>({ name, run, epoch, published }),
+    );
+    const tell = pipe(
+      publish<Name, Admitted<Name>>({ ...options.publish, name, run, epoch, published }),
       tap((publication) => held.show(publication)),
       server.broadcast(),
-      tap(acknowledge<Name>),
+    );
+    const updates$ = steps$.pipe(
+      // replicas hear first, but no sender waits for what is merged
+      connect((each$) => merge(each$.pipe(tell), each$.pipe(keeping(held, server, options, failing)))),
       share({ resetOnComplete: false, resetOnError: false, resetOnRefCountZero: false }),
     );
     return new Trainer({ held, server, pusher, updates$, closing$ });
@@ -72,12 +69,37 @@ export async function trainer<Name extends string>(options: TrainerOptions<Name>
   }
 }
 
+/** What each batch needs that is folded, whenever it is published: its record, its snapshot and its ack. */
+function keeping<Name extends string>(
+  held: Held<Name>,
+  server: TrainerServer,
+  { snapshots: settings }: TrainerOptions<Name>,
+  { note }: Failing,
+): OperatorFunction<Step<Name, Admitted<Name>>, never> {
+  const { snapshots } = held.history;
+  const { every, intervalMs } = settings ?? {};
+  return pipe(
+    server.record<Step<Name, Admitted<Name>>>(),
+    snapshots
+      ? snapshot<Name, Admitted<Name>>({
+          every,
+          intervalMs,
+          write: (frame, at) => snapshots.write(frame, at),
+          context: () => held.context(),
+          onError: note,
+        })
+      : identity,
+    tap(acknowledge<Name>),
+    ignoreElements(),
+  );
+}
+
 /** What has been admitted and is in the journal must fold: a version left out would make another history. */
 function giveUp(error: GradwireError): never {
   throw error;
 }
 
-/** Durable, folded, published: only now does its sender hear of it. */
-function acknowledge<Name extends string>({ batch, version }: Publication<Admitted<Name>>): void {
+/** Durable and folded: only now does its sender hear of it. */
+function acknowledge<Name extends string>({ batch, version }: Step<Name, Admitted<Name>>): void {
   batch.answer({ type: 'ack', sequence: batch.header.sequence, version, duplicate: false });
 }

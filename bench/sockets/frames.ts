@@ -53,7 +53,7 @@ export class Versions implements Served {
   /** The next version, in a frame that was prepared: who only counts messages does not look into it. It counts as published from then on. */
   next(frame: Uint8Array): Publication<undefined> {
     const from = this.#version++;
-    return { from, version: from + 1, learningRate: 0.001, frame, weights: this.#weights, batch: undefined };
+    return { from, version: from + 1, learningRate: 0.001, frame, weights: this.#weights, batches: [] };
   }
 
   /** An update frame. */

@@ -1,97 +1,63 @@
-// The forms a tensor takes inside a frame: dense under its name, or some of its rows as `name#rows` and `name#values`.
-import { GradwireError, quote } from '../errors.ts';
+// The forms a tensor takes inside a frame: all of its values, some rows of it, or some places; each packed as floats or as codes.
+import type { Packed } from '../encodings/packed.ts';
+import { tensorsOf, unpack } from '../encodings/packed.ts';
 import type { TensorGradient } from '../gradients/check.ts';
 import type { Layout, TensorSpec } from '../layout.ts';
 import { known } from '../tensors.ts';
+import { formOf, type Parts, partsIn } from './parts.ts';
 import type { Tensor } from './safetensors.ts';
 
-/** Values of a tensor, or of some of its rows: the same shape of thing for gradients and for updates. */
-export type Form<Name extends string = string> = TensorGradient<Name>;
+/** Values of a tensor, of some of its rows or at some flat positions of it: the same shape of thing for gradients and for updates. */
+export interface Form<Name extends string = string> {
+  readonly tensor: TensorSpec<Name>;
+  readonly rows: Int32Array | undefined;
+  /** Flat positions in the tensor, ascending; `rows` is undefined then. */
+  readonly indices?: Int32Array;
+  readonly values: Packed;
+}
 
-/** A frame's tensors for these forms, in their order. */
+/** A frame's tensors for these forms: 4-byte elements first, so that every tensor is aligned; else in the order of the forms. */
 export function entriesOf(forms: readonly Form[]): [string, Tensor][] {
-  const entries: [string, Tensor][] = [];
-  for (const { tensor, rows, values } of forms) {
-    if (rows === undefined) entries.push([tensor.name, { dtype: 'F32', shape: tensor.shape, data: values }]);
-    else {
-      entries.push([`${tensor.name}#rows`, { dtype: 'I32', shape: [rows.length], data: rows }]);
-      entries.push([`${tensor.name}#values`, { dtype: 'F32', shape: [rows.length, ...tensor.shape.slice(1)], data: values }]);
-    }
-  }
-  return entries;
+  const entries = forms.flatMap(({ tensor, rows, indices, values }): [string, Tensor][] => {
+    const { name, shape } = tensor;
+    const packed = { codes: `${name}#codes`, scale: `${name}#scale` };
+    if (indices !== undefined)
+      return [
+        [`${name}#indices`, { dtype: 'I32', shape: [indices.length], data: indices }],
+        ...tensorsOf(values, [indices.length], { name: `${name}#values`, ...packed }),
+      ];
+    if (rows === undefined) return tensorsOf(values, shape, { name, ...packed });
+    return [
+      [`${name}#rows`, { dtype: 'I32', shape: [rows.length], data: rows }],
+      ...tensorsOf(values, [rows.length, ...shape.slice(1)], { name: `${name}#values`, ...packed }),
+    ];
+  });
+  return entries.sort(([, a], [, b]) => b.data.BYTES_PER_ELEMENT - a.data.BYTES_PER_ELEMENT);
 }
 
 /**
- * The forms that a frame's tensors have, checked against the model by name, dtype and shape; row indices by range.
+ * The forms that a frame's tensors have, checked against the model by name, dtype and shape; rows and indices by range.
  * Rows stay in the frame's order. Values are views of the frame.
  *
- * @throws GradwireError `E_UNKNOWN`, `E_SHAPE`, `E_DTYPE`, `E_ROWS` or `E_BATCH`.
+ * @throws GradwireError `E_UNKNOWN`, `E_SHAPE`, `E_DTYPE`, `E_ROWS`, `E_NONFINITE` or `E_BATCH`.
  */
 export function formsIn<Name extends string>(tensors: ReadonlyMap<string, Tensor>, model: Layout<Name>): Form<Name>[] {
-  const forms: Form<Name>[] = [];
+  const byName = new Map<string, Parts>();
   for (const [key, value] of tensors) {
-    const [name, part] = split(key);
-    const tensor = known(model, name);
-    if (part === undefined) forms.push(denseForm(tensor, value, tensors));
-    else if (part === 'values') forms.push(rowsForm(tensor, value, tensors));
-    else if (part !== 'rows')
-      throw new GradwireError('E_BATCH', `${quote(key)}: a tensor's parts are #rows and #values; nothing was applied`);
-    else if (!tensors.has(`${name}#values`))
-      throw new GradwireError('E_BATCH', `${quote(key)} comes without #values; nothing was applied`);
+    const at = key.indexOf('#');
+    const name = at < 0 ? key : key.slice(0, at);
+    known(model, name);
+    const parts = byName.get(name) ?? {};
+    byName.set(name, partsIn(parts, key, at < 0 ? 'dense' : key.slice(at + 1), value));
   }
-  return forms;
+  return Array.from(byName, ([name, parts]) => formOf(known(model, name), parts));
 }
 
-function denseForm<Name extends string>(
-  tensor: TensorSpec<Name>,
-  value: Tensor,
-  tensors: ReadonlyMap<string, Tensor>,
-): Form<Name> {
-  if (tensors.has(`${tensor.name}#values`))
-    throw new GradwireError('E_BATCH', `${quote(tensor.name)} is dense and rows at once; nothing was applied`);
-  demandShape(tensor.name, value, tensor.shape);
-  return { tensor, rows: undefined, values: float32(tensor.name, value) };
-}
-
-function rowsForm<Name extends string>(
-  tensor: TensorSpec<Name>,
-  value: Tensor,
-  tensors: ReadonlyMap<string, Tensor>,
-): Form<Name> {
-  const indices = tensors.get(`${tensor.name}#rows`);
-  if (indices === undefined)
-    throw new GradwireError('E_BATCH', `${quote(`${tensor.name}#values`)} comes without #rows; nothing was applied`);
-  if (tensor.shape.length === 0)
-    throw new GradwireError('E_ROWS', `${quote(tensor.name)} is a scalar and has no rows; nothing was applied`);
-  if (indices.shape.length !== 1)
-    throw new GradwireError('E_SHAPE', `${quote(`${tensor.name}#rows`)} must have one dimension; nothing was applied`);
-  demandShape(`${tensor.name}#values`, value, [indices.shape[0], ...tensor.shape.slice(1)]);
-  return { tensor, rows: indicesIn(tensor, indices), values: float32(`${tensor.name}#values`, value) };
-}
-
-function split(key: string): [string, string | undefined] {
-  const at = key.indexOf('#');
-  return at < 0 ? [key, undefined] : [key.slice(0, at), key.slice(at + 1)];
-}
-
-function demandShape(name: string, { shape }: Tensor, expected: readonly number[]): void {
-  if (shape.length === expected.length && shape.every((dimension, i) => dimension === expected[i])) return;
-  throw new GradwireError('E_SHAPE', `${quote(name)} is [${shape}], the model has [${expected}]; nothing was applied`);
-}
-
-function float32(name: string, { dtype, data }: Tensor): Float32Array {
-  if (data instanceof Float32Array) return data;
-  throw new GradwireError('E_DTYPE', `${quote(name)} is ${dtype}, this model takes F32; nothing was applied`);
-}
-
-function indicesIn({ name, rows }: TensorSpec, { dtype, data }: Tensor): Int32Array {
-  if (!(data instanceof Int32Array) && !(data instanceof BigInt64Array)) {
-    throw new GradwireError('E_DTYPE', `${quote(`${name}#rows`)} is ${dtype}, row indices are I32 or I64; nothing was applied`);
-  }
-  const stray = (data as ArrayLike<number | bigint> & { findIndex(test: (row: number | bigint) => boolean): number }).findIndex(
-    (row) => row < 0 || row >= rows,
-  );
-  if (stray >= 0)
-    throw new GradwireError('E_ROWS', `${quote(name)} has no row ${data[stray]} (rows 0 to ${rows - 1}); nothing was applied`);
-  return data instanceof Int32Array ? data : Int32Array.from(data, Number);
+/** A gradient as the optimizer takes it: float32 values of all of the tensor or of rows. What indices leave out is zero. */
+export function gradientIn<Name extends string>({ tensor, rows, indices, values }: Form<Name>): TensorGradient<Name> {
+  const floats = unpack(values);
+  if (indices === undefined) return { tensor, rows, values: floats };
+  const all = new Float32Array(tensor.length);
+  for (let i = 0; i < indices.length; i++) all[indices[i]] = floats[i];
+  return { tensor, rows: undefined, values: all };
 }

@@ -3,7 +3,7 @@ import { GradwireError, quote } from '../errors.ts';
 import type { Batch, GradientRecord } from '../gradients/batch.ts';
 import { type CheckOptions, checkGradients, type Gradients } from '../gradients/check.ts';
 import { isPrintable, type Layout } from '../layout.ts';
-import { entriesOf, formsIn } from './forms.ts';
+import { entriesOf, type Form, formsIn, gradientIn } from './forms.ts';
 import { count, demandKind, frameFormat, type Metadata, optionalCount, optionalNumber, text } from './metadata.ts';
 import { deserialize, serialize } from './safetensors.ts';
 
@@ -37,8 +37,11 @@ export interface Identity {
   readonly base: number;
 }
 
+/** Makes forms of checked gradients; as they are unless told. */
+export type EncodeForms<Name extends string = string> = (tensors: Gradients<Name>['tensors']) => readonly Form<Name>[];
+
 /**
- * A gradients frame of a batch that fits `model`.
+ * A gradients frame of a batch that fits `model`; `encode` packs what was checked.
  *
  * @throws GradwireError the codes of {@link checkGradients}; `E_FRAME` for labels that a frame cannot carry.
  */
@@ -46,7 +49,7 @@ export function encodeGradients<Name extends string>(
   model: Layout<Name>,
   identity: Identity,
   { gradients, examples, loss, time }: Pick<Batch<Name>, 'gradients' | 'examples' | 'loss' | 'time'>,
-  options?: CheckOptions,
+  { encode, ...options }: CheckOptions & { readonly encode?: EncodeForms<Name> } = {},
 ): Uint8Array<ArrayBuffer> {
   const metadata: Record<string, string> = { gradwire: frameFormat, kind: 'gradients' };
   if (identity.model !== undefined) metadata.model = identity.model;
@@ -58,7 +61,8 @@ export function encodeGradients<Name extends string>(
   if (loss !== undefined && Number.isFinite(loss)) metadata.loss = String(loss);
   if (time !== undefined) metadata.time = String(time);
   headerOf(metadata);
-  return serialize(entriesOf(checkGradients(model, gradients, options).tensors), metadata);
+  const { tensors } = checkGradients(model, gradients, options);
+  return serialize(entriesOf(encode === undefined ? tensors : encode(tensors)), metadata);
 }
 
 /**
@@ -84,8 +88,10 @@ export function readGradients<Name extends string>(
 ): GradientsFrame<Name> {
   const header = headerOf(metadata);
   const record: Record<string, GradientRecord[string]> = Object.create(null);
-  for (const { tensor, rows, values } of formsIn(tensors, model))
+  for (const form of formsIn(tensors, model)) {
+    const { tensor, rows, values } = gradientIn(form);
     record[tensor.name] = rows === undefined ? values : { rows, values };
+  }
   return { header, gradients: checkGradients(model, record as GradientRecord<Name>, options) };
 }
 

@@ -1,6 +1,7 @@
 // The snapshot frame: everything that a trainer needs to go on from a version as if it had never stopped.
 import { bytesOf, digestInSlices, digestOf } from '../digest.ts';
 import { GradwireError, quote } from '../errors.ts';
+import { bitsOf } from '../floats.ts';
 import type { Layout } from '../layout.ts';
 import { type ProducerList, Producers } from '../producers.ts';
 import type { RMSpropConfig } from '../rmsprop/options/hyperparameters.ts';
@@ -22,6 +23,8 @@ export interface Snapshot<Name extends string = string> extends Position {
   readonly parameters: Tensors<Name>;
   readonly state: RMSpropState;
   readonly producers: Producers;
+  /** The published weights, where an encoding still owes something of the parameters. */
+  readonly published?: Tensors<Name> | undefined;
   /** Examples learned so far, as the batches said. */
   readonly examples: number;
 }
@@ -40,7 +43,7 @@ export function encodeSnapshot(snapshot: Snapshot): Uint8Array<ArrayBuffer> {
 export function* encodeSnapshotInSlices(snapshot: Snapshot): Work<Uint8Array<ArrayBuffer>> {
   const { model, run, epoch, version, optimizer, parameters, state, examples, producers } = snapshot;
   const { list, windows } = yield* producers.toListInSlices();
-  const entries = [...denseEntries(parameters), ...slotEntries(parameters, state)];
+  const entries = [...denseEntries(parameters), ...slotEntries(parameters, state), ...publishedEntries(snapshot)];
   if (windows.length > 0) entries.push(['#windows', { dtype: 'U64', shape: [windows.length / 3, 3], data: windows }]);
   const metadata = {
     gradwire: frameFormat,
@@ -96,6 +99,7 @@ export function decodeSnapshot(frame: Uint8Array): Snapshot {
     optimizer: json(metadata, 'optimizer') as RMSpropConfig,
     parameters,
     state: stateIn(file, parameters),
+    published: publishedIn(tensors, parameters),
     producers: Producers.fromList({ list: json(metadata, 'producers') as ProducerList, windows: windows as BigUint64Array }),
   };
 }
@@ -104,7 +108,8 @@ export function decodeSnapshot(frame: Uint8Array): Snapshot {
 function refuseStrangers(tensors: Safetensors['tensors'], { tensors: own }: Layout): void {
   const known = new Set(['#windows']);
   for (const { name } of own)
-    for (const slot of ['', '#accumulator', '#owed', ...slotNames.map((each) => `#${each}`)]) known.add(name + slot);
+    for (const slot of ['', '#accumulator', '#owed', '#published', ...slotNames.map((each) => `#${each}`)])
+      known.add(name + slot);
   for (const name of tensors.keys())
     if (!known.has(name)) throw new GradwireError('E_FRAME', `the snapshot has a tensor ${quote(name)} that belongs to nothing`);
 }
@@ -113,6 +118,32 @@ function refuseStrangers(tensors: Safetensors['tensors'], { tensors: own }: Layo
 function furtherState({ skipped = 0, lossScale, accumulating }: RMSpropState): { state?: string } {
   if (skipped === 0 && lossScale === undefined && accumulating === undefined) return {};
   return { state: JSON.stringify({ skipped, lossScale, accumulating }) };
+}
+
+/** The published weights of tensors that differ from the parameters. */
+function publishedEntries({ parameters, published }: Snapshot): [string, Tensor][] {
+  if (published === undefined) return [];
+  return denseEntries(published).flatMap(([name, tensor]): [string, Tensor][] => {
+    const differs = bitsOf(tensor.data as Float32Array).some(differsFrom(bitsOf(parameters.get(name))));
+    return differs ? [[`${name}#published`, tensor]] : [];
+  });
+}
+
+function differsFrom(others: Int32Array): (bits: number, i: number) => boolean {
+  return (bits, i) => bits !== others[i];
+}
+
+function publishedIn(tensors: Safetensors['tensors'], { layout, flat }: Tensors): Tensors | undefined {
+  if (!layout.tensors.some(({ name }) => tensors.has(`${name}#published`))) return undefined;
+  const published = new Tensors(layout, flat.slice());
+  for (const { name, length } of layout.tensors) {
+    const data = tensors.get(`${name}#published`)?.data;
+    if (data === undefined) continue;
+    if (!(data instanceof Float32Array) || data.length !== length)
+      throw new GradwireError('E_FRAME', `the snapshot's published weights of ${quote(name)} do not fit it`);
+    published.get(name).set(data);
+  }
+  return published;
 }
 
 function slotEntries({ layout }: Tensors, state: RMSpropState): [string, Tensor][] {

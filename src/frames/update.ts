@@ -1,6 +1,7 @@
 // The update frame: what changed in the published weights from one version to a later one.
 import { bytesOf, digestOf } from '../digest.ts';
-import { GradwireError } from '../errors.ts';
+import { type EncodingName, encodingNames } from '../encodings/encodings.ts';
+import { GradwireError, quote } from '../errors.ts';
 import type { Layout } from '../layout.ts';
 import { entriesOf, type Form, formsIn } from './forms.ts';
 import { count, demandKind, digestIn, frameFormat, json, optionalNumber, text } from './metadata.ts';
@@ -16,10 +17,10 @@ export interface Position {
 /** What an update says about itself. */
 export interface UpdateHeader extends Position {
   readonly model: string;
-  /** The version that it applies to. */
+  /** The version that it applies to. Where it is `version` itself, the update brings what an encoding dropped before: `f32` then. */
   readonly from: number;
-  /** `f32`: the tensors hold new values. */
-  readonly encoding: 'f32';
+  /** `f32`: the tensors hold new values; otherwise what to add. */
+  readonly encoding: EncodingName;
   /** The learning rate of the last step in it. */
   readonly learningRate: number;
   /** The xxHash64 of all published weights at `version`; every 256 versions. */
@@ -34,9 +35,9 @@ export interface Update<Name extends string = string> {
   readonly forms: readonly Form<Name>[];
 }
 
-/** An update frame of the new values in `forms`. */
+/** An update frame of these forms, which are in the header's encoding. */
 export function encodeUpdate(header: UpdateHeader, forms: readonly Form[]): Uint8Array<ArrayBuffer> {
-  const parts = forms.flatMap(({ rows, values }) => (rows === undefined ? [bytesOf(values)] : [bytesOf(rows), bytesOf(values)]));
+  const entries = entriesOf(forms);
   const metadata: Record<string, string> = {
     gradwire: frameFormat,
     kind: 'update',
@@ -47,25 +48,23 @@ export function encodeUpdate(header: UpdateHeader, forms: readonly Form[]): Uint
     version: String(header.version),
     encoding: header.encoding,
     learningRate: String(header.learningRate),
-    check: digestOf(...parts),
+    check: digestOf(...entries.map(([, { data }]) => bytesOf(data))),
     folded: JSON.stringify(header.folded),
   };
   if (header.digest !== undefined) metadata.digest = header.digest;
-  return serialize(entriesOf(forms), metadata);
+  return serialize(entries, metadata);
 }
 
 /** Reads and checks an update for a model; values are views of the frame. Throws `E_FRAME`, `E_FORMAT`, `E_CHECK`, or a code of the forms. */
 export function readUpdate<Name extends string>({ metadata, tensors, data }: Safetensors, model: Layout<Name>): Update<Name> {
   demandKind(metadata, 'update');
-  if (text(metadata, 'encoding') !== 'f32')
-    throw new GradwireError('E_FORMAT', `update encoding "${metadata.encoding}", this release reads f32`);
   const header: UpdateHeader = {
     model: text(metadata, 'model'),
     run: text(metadata, 'run'),
     epoch: count(metadata, 'epoch'),
     from: count(metadata, 'from'),
     version: count(metadata, 'version'),
-    encoding: 'f32',
+    encoding: encodingIn(metadata),
     learningRate: optionalNumber(metadata, 'learningRate') ?? Number.NaN,
     digest: metadata.digest === undefined ? undefined : digestIn(metadata, 'digest'),
     folded: json(metadata, 'folded') as UpdateHeader['folded'],
@@ -78,4 +77,11 @@ export function readUpdate<Name extends string>({ metadata, tensors, data }: Saf
     );
   }
   return { header, forms: formsIn(tensors, model) };
+}
+
+function encodingIn(metadata: Safetensors['metadata']): EncodingName {
+  const name = text(metadata, 'encoding');
+  const known = encodingNames.find((each) => each === name);
+  if (known !== undefined) return known;
+  throw new GradwireError('E_FORMAT', `the update encoding ${quote(name)}, this release reads ${encodingNames.join(', ')}`);
 }

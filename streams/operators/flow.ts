@@ -60,16 +60,23 @@ export interface Step<Name extends string = string, Input = unknown> extends Ste
   readonly refused: number;
 }
 
+/** What recorders are told of a step: the batch, which is an admitted one where they are to have it, and the version it made. */
+export interface Folded {
+  readonly version: number;
+  readonly batch: unknown;
+}
+
 /** One update of the published weights. */
 export interface Publication<Input = unknown> {
-  /** The version that it applies to. */
+  /** The version that it applies to; `version` itself where it only brings what an encoding had dropped. */
   readonly from: number;
   readonly version: number;
+  /** The learning rate of the last step in it. */
   readonly learningRate: number;
   /** The update frame: owned, never written again; share it, keep it, send it. */
   readonly frame: Uint8Array;
   /** The published weights: a **live view**. */
   readonly weights: Tensors;
-  /** The batch that was folded. */
-  readonly batch: Input;
+  /** The batches that it merges, in the order of their versions; none where `from` is `version`. */
+  readonly batches: readonly Input[];
 }

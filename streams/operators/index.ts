@@ -1,7 +1,7 @@
 // The names of `gradwire/streams`: a trainer's stations as RxJS operators; they run in every engine.
 export { type AdmitOptions, admit } from './admit.ts';
 export type { Ack, Admitted, Answer, Arrival, Nack, Publication, Step } from './flow.ts';
-export { type PublishOptions, publish } from './publish.ts';
+export { type PublishOptions, type PublishSettings, publish } from './publish.ts';
 export { type RMSpropOperatorOptions, rmsprop } from './rmsprop.ts';
 export { type SnapshotContext, type SnapshotOptions, snapshot } from './snapshot.ts';
 export type { Tapped, TappedBatch, TapStart } from './tapped.ts';

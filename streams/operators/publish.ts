@@ -1,59 +1,112 @@
 // publish: steps in, update frames out. What is published is what replicas hold.
-import { defer, map, type OperatorFunction } from 'rxjs';
-import { bytesOf, digestOf } from '../../src/digest.ts';
-import { refuseUnknownOptions } from '../../src/errors.ts';
-import { encodeUpdate, type UpdateHeader } from '../../src/frames/update.ts';
-import { Published } from '../../src/published.ts';
+import {
+  asyncScheduler,
+  connect,
+  debounceTime,
+  defer,
+  endWith,
+  filter,
+  ignoreElements,
+  type MonoTypeOperatorFunction,
+  map,
+  merge,
+  type OperatorFunction,
+  type SchedulerLike,
+  takeUntil,
+  throttleTime,
+} from 'rxjs';
+import { type EncodingOptions, encodingOf, encodingOptionNames } from '../../src/encodings/encodings.ts';
+import { GradwireError, refuseUnknownOptions } from '../../src/errors.ts';
+import type { Published } from '../../src/published.ts';
 import type { Publication, Step } from './flow.ts';
+import { Publisher } from './publisher.ts';
 
-/** Whose updates they are. */
-export interface PublishOptions<Name extends string = string> {
+/** How and how often: every version, unless told. */
+export interface PublishSettings extends EncodingOptions {
+  /** Versions that make a publication; 1 unless told. */
+  readonly every?: number;
+  /** The least time between two publications; what waits goes out when it has passed. None unless told. */
+  readonly intervalMs?: number;
+  /** After this time without a step everything that is still missing goes out in `f32`; 1,000 ms unless told. */
+  readonly settleMs?: number;
+  /** Every how many versions an update carries a digest of all weights; 256 unless told. */
+  readonly digestEvery?: number;
+}
+
+/** Whose updates they are, and {@link PublishSettings}. */
+export interface PublishOptions<Name extends string = string> extends PublishSettings {
   /** The model's name, `default` unless told. */
   readonly name?: string;
   /** The model's history, `local` unless told. */
   readonly run?: string;
   /** The trainer's fencing number, 0 unless told. */
   readonly epoch?: number;
-  /** Every how many versions the update carries a digest of all weights; 256 unless told. */
-  readonly digestEvery?: number;
-  /** The published weights to go on from; unless told, those of the first step. */
+  /** The published weights to go on from, which have an encoding of their own; unless told, the first update brings what its steps touched in `f32`. */
   readonly published?: Published<Name>;
+  /** The clock of `intervalMs` and `settleMs`. */
+  readonly scheduler?: SchedulerLike;
+}
+
+const settingNames = [...encodingOptionNames, 'every', 'intervalMs', 'settleMs', 'digestEvery'];
+
+/** Throws `E_CONFIG` for settings that cannot be meant; `what` names them. */
+export function refusePublishSettings(what: string, options: PublishSettings, more: readonly string[] = []): void {
+  refuseUnknownOptions(what, options, [...settingNames, ...more]);
+  encodingOf(options);
+  const { every = 1, digestEvery = 1, intervalMs = 1, settleMs = 1 } = options;
+  for (const [name, value] of Object.entries({ every, digestEvery }))
+    if (!Number.isSafeInteger(value) || value < 1)
+      throw new GradwireError('E_CONFIG', `${what}: ${name} must be an integer from 1; got ${String(value)}`);
+  for (const [name, value] of Object.entries({ intervalMs, settleMs }))
+    if (!(value > 0 && value < 2 ** 31))
+      throw new GradwireError('E_CONFIG', `${what}: ${name} must be a number from above 0 to 2^31-1; got ${String(value)}`);
 }
 
 /**
- * Publishes every version in encoding `f32`: the new values of the tensors and rows that the step touched.
+ * Publishes what steps change, as update frames that a replica folds to the same bits: each step by itself, or several merged.
  *
- * @throws GradwireError `E_CONFIG` for an option that it does not know.
+ * What `every` and `intervalMs` hold back, and what a lossy encoding dropped, goes out in `f32` after `settleMs` without a step
+ * and at the end of the source. The published weights are the parameters then.
+ *
+ * @throws GradwireError `E_CONFIG` for options that it does not know, or that cannot be meant.
  */
 export function publish<Name extends string, Input>(
   options: PublishOptions<Name> = {},
 ): OperatorFunction<Step<Name, Input>, Publication<Input>> {
-  refuseUnknownOptions('publish', options, ['name', 'run', 'epoch', 'digestEvery', 'published']);
-  const { name = 'default', run = 'local', epoch = 0, digestEvery = 256, published } = options;
+  refusePublishSettings('publish', options, ['name', 'run', 'epoch', 'published', 'scheduler']);
+  const { every = 1, intervalMs, settleMs = 1000, scheduler = asyncScheduler, published } = options;
+  const isLossy = published?.encoding.isLossy ?? encodingOf(options).isLossy;
   return (source) =>
     defer(() => {
-      let held = published;
-      return source.pipe(
-        map(({ version, learningRate, parameters, touched, batch }) => {
-          held ??= new Published(parameters);
-          const forms = held.take(touched, parameters);
-          const digest = version % digestEvery === 0 ? digestOf(bytesOf(held.weights.flat)) : undefined;
-          const from = version - 1;
-          const position = { model: name, run, epoch, from, version };
-          const frame = encodeUpdate({ ...position, encoding: 'f32', learningRate, digest, folded: originOf(batch) }, forms);
-          return { from, version, learningRate, frame, weights: held.weights, batch };
-        }),
+      const publisher = new Publisher<Name, Input>(options);
+      const noted$ = source.pipe(map((step) => publisher.note(step)));
+      const isPlain = every === 1 && intervalMs === undefined && !isLossy;
+      const what$ = isPlain
+        ? noted$.pipe(map(() => 'publish' as const))
+        : noted$.pipe(
+            connect((steps$) => {
+              const end$ = steps$.pipe(ignoreElements(), endWith(true));
+              const due$ = steps$.pipe(filter((waiting) => waiting >= every));
+              // at the end of the source debounceTime emits at once
+              const idle$ = steps$.pipe(debounceTime(settleMs, scheduler));
+              const ready$ = merge(due$.pipe(map(() => 'publish' as const)), idle$.pipe(map(() => 'settle' as const)));
+              const last$ = end$.pipe(map(() => 'settle' as const));
+              // what waits is kept in memory, and named in one header: both have their limits, whatever the interval
+              const full$ = steps$.pipe(
+                filter(() => publisher.isFull),
+                map(() => 'publish' as const),
+              );
+              return merge(full$, ready$.pipe(spaced(intervalMs, scheduler), takeUntil(end$)), last$);
+            }),
+          );
+      return what$.pipe(
+        map((what) => publisher[what]()),
+        filter((publication) => publication !== undefined),
       );
     });
 }
 
-// an admitted batch says who made it in its header, a plain batch beside its gradients
-function originOf(batch: unknown): UpdateHeader['folded'] {
-  const { header = batch } = (batch ?? {}) as { header?: unknown };
-  const {
-    producer,
-    producerEpoch = 0,
-    sequence,
-  } = (header ?? {}) as { producer?: unknown; producerEpoch?: unknown; sequence?: unknown };
-  return typeof producer === 'string' && typeof sequence === 'number' ? [[producer, Number(producerEpoch), sequence]] : [];
+function spaced<T>(intervalMs: number | undefined, scheduler: SchedulerLike): MonoTypeOperatorFunction<T> {
+  if (intervalMs === undefined) return (source) => source;
+  return throttleTime(intervalMs, scheduler, { leading: true, trailing: true });
 }

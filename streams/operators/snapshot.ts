@@ -21,7 +21,7 @@ import type { Step } from './flow.ts';
 import { inSlices } from './in-slices.ts';
 
 /** What a snapshot holds beside the optimizer: where in which history it stands. */
-export type SnapshotContext = Pick<Snapshot, 'model' | 'run' | 'epoch' | 'producers' | 'examples'>;
+export type SnapshotContext = Pick<Snapshot, 'model' | 'run' | 'epoch' | 'producers' | 'examples' | 'published'>;
 
 /** When, what and where to. */
 export interface SnapshotOptions {
@@ -92,7 +92,7 @@ export function snapshot<Name extends string, Input>(options: SnapshotOptions): 
 /** A copy of a step's state, with its place in its history; `spare`, an earlier one that nobody needs, gives its memory for it. */
 export function snapshotOf<Name extends string>(
   { optimizer }: Pick<Step<Name>, 'optimizer'>,
-  { producers, ...context }: SnapshotContext,
+  { producers, published, ...context }: SnapshotContext,
   spare?: RMSpropState,
 ): Snapshot<Name> {
   const state = optimizer.state(spare);
@@ -102,6 +102,7 @@ export function snapshotOf<Name extends string>(
     version: state.version,
     optimizer: optimizer.getConfig(),
     parameters: new Tensors(optimizer.layout, state.parameters),
+    published: published && new Tensors(optimizer.layout, published.flat.slice()),
     state,
   };
 }

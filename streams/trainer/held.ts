@@ -1,5 +1,6 @@
 // What a trainer holds and shows: how far it has folded and published, for its server, its admission and its snapshots.
 import { bytesOf, digestOf } from '../../src/digest.ts';
+import type { EncodingName, EncodingOptions } from '../../src/encodings/encodings.ts';
 import type { GradwireError } from '../../src/errors.ts';
 import { encodeSnapshot } from '../../src/frames/snapshot.ts';
 import { encodeWeights } from '../../src/frames/weights.ts';
@@ -8,6 +9,7 @@ import type { Layout } from '../../src/layout.ts';
 import type { Producers } from '../../src/producers.ts';
 import { Published } from '../../src/published.ts';
 import type { RMSprop } from '../../src/rmsprop/rmsprop.ts';
+import type { Tensors } from '../../src/tensors.ts';
 import type { AdmitOptions } from '../operators/admit.ts';
 import type { Admitted, Publication, Step } from '../operators/flow.ts';
 import { type SnapshotContext, snapshotOf } from '../operators/snapshot.ts';
@@ -24,15 +26,26 @@ export class Held<Name extends string = string> implements Served {
   #examples: number;
   #version: number;
 
-  /** What stands in the history, folded into `optimizer` already. */
-  constructor(history: History<Name>, optimizer: RMSprop<Name>) {
-    const { producers, examples } = history.start;
+  /** What stands in the history, folded into `optimizer` already; published in the encoding that is told. */
+  constructor(history: History<Name>, optimizer: RMSprop<Name>, { encoding, share, blockLength }: EncodingOptions = {}) {
+    const { producers, examples, published, version } = history.start;
     this.history = history;
     this.optimizer = optimizer;
-    this.published = new Published(optimizer.parameters);
+    // what a snapshot kept of them is of its own version
+    const kept = version === optimizer.version ? (published as Tensors<Name> | undefined) : undefined;
+    this.published = new Published(optimizer.parameters, { encoding, share, blockLength }, kept);
     this.#producers = producers;
     this.#examples = examples;
     this.#version = optimizer.version;
+  }
+
+  /** The newest version, published or not. */
+  folded(): number {
+    return this.optimizer.version;
+  }
+
+  encoding(): EncodingName {
+    return this.published.encoding.name;
   }
 
   /** A batch has been folded by the pipe: its producer and its examples count. */
@@ -85,7 +98,7 @@ export class Held<Name extends string = string> implements Served {
   admission(maxStaleness: number | undefined): AdmitOptions {
     return {
       name: this.model,
-      version: () => this.#version,
+      version: () => this.folded(),
       producers: this.#producers,
       maxAbs: this.optimizer.maxAbs,
       maxStaleness,
@@ -114,8 +127,9 @@ export class Held<Name extends string = string> implements Served {
 
   /** What a snapshot says of its place. */
   context(): SnapshotContext {
-    const { model, run, epoch } = this;
-    return { model, run, epoch, producers: this.#producers, examples: this.#examples };
+    const { model, run, epoch, published } = this;
+    const owing = published.encoding.isLossy ? published.weights : undefined;
+    return { model, run, epoch, producers: this.#producers, examples: this.#examples, published: owing };
   }
 
   /** Plain data: what the trainer is and where it stands. */
@@ -126,6 +140,8 @@ export class Held<Name extends string = string> implements Served {
       run,
       epoch,
       version: this.#version,
+      folded: this.folded(),
+      encoding: this.encoding(),
       layout: layout.toJSON(),
       optimizer: optimizer.getConfig(),
       learningRate,
@@ -145,7 +161,12 @@ export interface TrainerStatus {
   readonly model: string;
   readonly run: string;
   readonly epoch: number;
+  /** The published version. */
   readonly version: number;
+  /** The newest version, published or not. */
+  readonly folded: number;
+  /** In which encoding updates go out. */
+  readonly encoding: EncodingName;
   /** Shapes by name. */
   readonly layout: Record<string, number[]>;
   /** The optimizer's configuration. */

@@ -4,6 +4,7 @@ import { EMPTY, identity, lastValueFrom, tap } from 'rxjs';
 import { GradwireError } from '../../src/errors.ts';
 import { Producers } from '../../src/producers.ts';
 import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
+import type { PublishSettings } from '../operators/publish.ts';
 import { type Journal, openJournal, type RecordedBatch } from '../recordings/index.ts';
 import { Held } from './held.ts';
 import type { TrainerOptions } from './options.ts';
@@ -58,10 +59,10 @@ function forgetful<Name extends string>({ name = 'default', model, optimizer = {
 }
 
 /** Folds what was recorded after the newest snapshot: the same bits as before, whatever ended the process. */
-export async function recover<Name extends string>(history: History<Name>): Promise<Held<Name>> {
+export async function recover<Name extends string>(history: History<Name>, encoding: PublishSettings = {}): Promise<Held<Name>> {
   const optimizer = new RMSprop(history.model, history.optimizer);
   optimizer.restore(history.start.state);
   const fold = tap((batch: RecordedBatch<Name>) => optimizer.step(batch));
   await lastValueFrom(history.records$.pipe(fold), { defaultValue: undefined });
-  return new Held(history, optimizer);
+  return new Held(history, optimizer, encoding);
 }

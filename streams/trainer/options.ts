@@ -2,6 +2,7 @@
 import { GradwireError, refuseUnknownOptions } from '../../src/errors.ts';
 import type { Layout } from '../../src/layout.ts';
 import type { RMSpropOptions } from '../../src/rmsprop/options/hyperparameters.ts';
+import { type PublishSettings, refusePublishSettings } from '../operators/publish.ts';
 import type { Durability, ReadProgress, Retention } from '../recordings/index.ts';
 import type { ServeOptions } from '../sockets/index.ts';
 
@@ -38,6 +39,8 @@ export interface TrainerOptions<Name extends string = string> {
   /** The server; without it the trainer is this process' own. */
   readonly listen?: ServeOptions;
   readonly snapshots?: SnapshotSettings;
+  /** In which encoding and how often replicas are told; each version in `f32` unless told. */
+  readonly publish?: PublishSettings;
   /** How many versions a batch's base may be behind; no limit unless told. */
   readonly maxStaleness?: number;
   /** Bytes of unanswered `push`es of this process from which on another is `E_BUSY`, one being always allowed; 64 MiB unless told. */
@@ -58,16 +61,18 @@ const names = [
   'progress',
   'listen',
   'snapshots',
+  'publish',
   'maxStaleness',
   'maxWaitingBytes',
   'onError',
 ];
 
 /** Throws `E_CONFIG` for options that cannot be meant, before anything is opened. */
-export function refuseTrainerOptions({ snapshots = {}, ...options }: TrainerOptions<never>): void {
+export function refuseTrainerOptions({ snapshots = {}, publish = {}, ...options }: TrainerOptions<never>): void {
   const { maxStaleness, maxWaitingBytes, segmentBytes } = options;
   refuseUnknownOptions('trainer', options, names);
   refuseUnknownOptions('snapshots', snapshots, ['every', 'intervalMs', 'keep']);
+  refusePublishSettings('publish', publish);
   const { every = 1, intervalMs = 1, keep = 2 } = snapshots;
   demandCount('snapshots.every', every, 1);
   demandCount('snapshots.keep', keep, 2);

@@ -112,7 +112,7 @@ export class Trainer<Name extends string = string> {
     return this.#parts.pusher.push(batch);
   }
 
-  /** Takes no more batches, finishes those on their way, writes a last snapshot and closes recording and server. */
+  /** Takes no more batches, finishes those on their way, publishes what is missing, writes a last snapshot and closes recording and server. */
   close(): Promise<void> {
     this.#parts.closing$.next();
     return this.closed;
@@ -123,7 +123,7 @@ export class Trainer<Name extends string = string> {
     const { history } = held;
     pusher.end(new GradwireError('E_CLOSED', 'the trainer was closed; what was not answered may not have been applied'));
     try {
-      await history.snapshots?.write(held.snapshotFrame(), held.version());
+      await history.snapshots?.write(held.snapshotFrame(), held.folded());
     } finally {
       await Promise.all([history.close(), server.close()]);
     }

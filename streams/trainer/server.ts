@@ -1,12 +1,13 @@
 // A trainer's server, or the silence of one that has none.
 import { identity, type MonoTypeOperatorFunction, NEVER, type Observable } from 'rxjs';
-import type { Arrival, Publication } from '../operators/flow.ts';
+import type { Arrival, Folded, Publication } from '../operators/flow.ts';
 import { type Served, type ServeOptions, serve } from '../sockets/index.ts';
 
 /** What a trainer needs of a server. */
 export interface TrainerServer {
   readonly url: string | undefined;
   readonly arrivals$: Observable<Arrival>;
+  record<Each extends Folded>(): MonoTypeOperatorFunction<Each>;
   broadcast<Input>(): MonoTypeOperatorFunction<Publication<Input>>;
   close(): Promise<void>;
 }
@@ -14,5 +15,5 @@ export interface TrainerServer {
 /** A server for the trainer; without options one that hears and says nothing. */
 export async function openServer(served: Served, options: ServeOptions | undefined): Promise<TrainerServer> {
   if (options !== undefined) return await serve(served, options);
-  return { url: undefined, arrivals$: NEVER, broadcast: () => identity, close: async () => undefined };
+  return { url: undefined, arrivals$: NEVER, record: () => identity, broadcast: () => identity, close: async () => undefined };
 }

@@ -99,6 +99,9 @@ function known(over: Partial<Known> = {}): Known {
   };
 }
 
+const covers = () => true;
+const digestAt = () => resume.digest;
+
 for (const [what, place, over, reason] of [
   ['from the newest version', { epoch: 4, version: 100 }, {}, null],
   ['from the oldest that the backlog covers', { epoch: 4, version: 80 }, {}, null],
@@ -107,7 +110,10 @@ for (const [what, place, over, reason] of [
   ['from an epoch that there never was', { epoch: 3, version: 90 }, {}, 'other-run'],
   ['from an epoch yet to come', { epoch: 5, version: 90 }, {}, 'other-run'],
   ['from a version yet to come', { epoch: 4, version: 101 }, {}, 'ahead'],
-  ['from where an earlier epoch ended', { epoch: 2, version: 60 }, { covers: () => true }, null],
+  ['from where an earlier epoch ended, with the weights of its end', { epoch: 2, version: 60 }, { covers, digestAt }, null],
+  ['from there, with weights that nothing proves', { epoch: 2, version: 60 }, { covers }, 'diverged'],
+  ['from there, without a digest', { epoch: 2, version: 60, digest: undefined }, { covers, digestAt }, 'diverged'],
+  ['from there, as a recorder', { epoch: 2, version: 60, digest: undefined }, { covers, holds: 'batches' }, null],
   ['from beyond the end of an earlier epoch', { epoch: 2, version: 61 }, { covers: () => true }, 'ahead'],
   ['from a version with other weights', { epoch: 4, version: 90 }, { digestAt: () => 'ffffffffffffffff' }, 'diverged'],
   ['from a version with these weights', { epoch: 4, version: 90 }, { digestAt: () => resume.digest }, null],
@@ -172,7 +178,7 @@ test('a kind of message that is new is none of our business, a broken one is an 
     );
   }
   const other =
-    '{"type":"welcome","run":"r","epoch":1,"version":1,"layout":{},"encoding":"f16","credit":{"batches":1,"bytes":1},"resumed":false}';
+    '{"type":"welcome","run":"r","epoch":1,"version":1,"layout":{},"encoding":"zip","credit":{"batches":1,"bytes":1},"resumed":false}';
   assert.is(
     codeOf(() => readServerMessage(other)),
     'E_PROTOCOL',

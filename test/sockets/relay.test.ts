@@ -169,7 +169,10 @@ test('a trainer that is started again in a new epoch is followed, and nobody sta
   assert.is(below.counts.troubles, 0);
   assert.ok(below.counts.resumed >= 1);
   // the epochs have come down with it: the end of the first is known two relays deep
-  const early = await join(relays[1].port, { ...replica, resume: { run: 'run-1', epoch: 1, version: 3 } });
+  const early = await join(relays[1].port, {
+    ...replica,
+    resume: { run: 'run-1', epoch: 1, version: 3, digest: first.digest() },
+  });
   assert.is(early.welcome.resumed, true);
   assert.is(early.welcome.epoch, 2);
   assert.equal(early.welcome.epochs, [
@@ -348,7 +351,7 @@ test('a frame that was damaged on its way up or whose digest is wrong goes no fu
   });
   const bad = Uint8Array.from(frame);
   bad[bad.length - 1] ^= 1;
-  const before = { from: 2, learningRate: 0.01, weights: stand.published.weights, batch: undefined };
+  const before = { from: 2, learningRate: 0.01, weights: stand.published.weights, batches: [] };
   await framesUntil(client, 2);
   proxy.refusing = true;
   stand.published$.next({ ...before, version: 3, frame: withMetadata(bad, { from: '2', version: '3' }) });

@@ -12,7 +12,7 @@ import { type Layout, layout } from '../../src/layout.ts';
 import { Producers } from '../../src/producers.ts';
 import { Published } from '../../src/published.ts';
 import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
-import type { Arrival, Publication } from '../../streams/operators/flow.ts';
+import type { Arrival, Folded, Publication } from '../../streams/operators/flow.ts';
 import { snapshotOf } from '../../streams/operators/snapshot.ts';
 import { type Epochs, type Served, type ServeOptions, type Server, serve } from '../../streams/sockets/index.ts';
 
@@ -43,6 +43,7 @@ export class Stand implements Served {
   readonly digests: string[] = [];
   readonly arrived: Arrival[] = [];
   readonly published$ = new Subject<Publication>();
+  readonly folded$ = new Subject<Folded>();
   weightsMade = 0;
   snapshotsMade = 0;
   /** Batches of which somebody asked for the frame, as only a record does. */
@@ -78,6 +79,7 @@ export class Stand implements Served {
 
   async listen(options: ServeOptions): Promise<void> {
     this.server = await serve(this, options);
+    this.folded$.pipe(this.server.record()).subscribe();
     this.published$.pipe(this.server.broadcast()).subscribe();
     this.server.arrivals$.subscribe((arrival) => {
       if (this.lazy) this.arrived.push(arrival);
@@ -167,14 +169,9 @@ export class Stand implements Served {
     const frame = encodeUpdate({ model, run, epoch, from, version, encoding: 'f32', learningRate, digest, folded: [] }, forms);
     this.#version = version;
     this.digests[version] = digestOf(bytesOf(this.published.weights.flat));
-    this.published$.next({
-      from,
-      version,
-      learningRate,
-      frame,
-      weights: this.published.weights,
-      batch: this.#batchOf(version, gradients),
-    });
+    const batch = this.#batchOf(version, gradients);
+    this.folded$.next({ version, batch });
+    this.published$.next({ from, version, learningRate, frame, weights: this.published.weights, batches: [batch] });
     return version;
   }
 

@@ -29,6 +29,8 @@ export interface FoldStart<Name extends string = string> {
   /** For `optimizer.restore`, or the option `state` of the rmsprop operator. */
   readonly state: RMSpropState;
   readonly version: number;
+  /** The published weights of a trainer whose encoding owed something then. */
+  readonly published?: Tensors | undefined;
   readonly producers: Producers;
   /** Examples folded so far. */
   readonly examples: number;
@@ -146,8 +148,9 @@ export async function hasStart(history: History): Promise<boolean> {
   return await withFirst(history, async ({ attachment }) => attachment !== undefined);
 }
 
-function startOf({ run, epoch, version, state, producers, examples }: Snapshot, { name, model, optimizer }: About): FoldStart {
-  return { run, name, model, optimizer, state, version, producers, examples, epoch };
+function startOf(snapshot: Snapshot, { name, model, optimizer }: About): FoldStart {
+  const { run, epoch, version, state, published, producers, examples } = snapshot;
+  return { run, name, model, optimizer, state, version, published, producers, examples, epoch };
 }
 
 /** The first segment that can be read: a history has one. */

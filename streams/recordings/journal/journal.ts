@@ -33,7 +33,8 @@ export interface RecoveryReport {
 }
 
 /** Where a trainer goes on from. */
-export interface JournalStart<Name extends string = string> extends Pick<FoldStart<Name>, 'state' | 'version' | 'producers'> {
+export interface JournalStart<Name extends string = string>
+  extends Pick<FoldStart<Name>, 'state' | 'version' | 'published' | 'producers'> {
   /** Examples folded: at the snapshot first, up to the end of the recording once `records$` is done. */
   readonly examples: number;
 }
@@ -166,11 +167,11 @@ async function claim(
 
 /** What is folded first, and what is noted while it passes. */
 function folding<Name extends string>(
-  { history, lastVersion, start: { state, version, producers, examples } }: Recovered,
+  { history, lastVersion, start: { state, version, published, producers, examples } }: Recovered,
   { progress }: JournalSettings<Name>,
   model: Layout<Name>,
 ): Pick<Journal<Name>, 'start' | 'records$'> {
-  const start = { state, version, producers, examples };
+  const start = { state, version, published, producers, examples };
   const records$ = defer(() => {
     start.examples = examples;
     return batches$(history, { from: version, until: lastVersion, model, progress }).pipe(

@@ -1,10 +1,19 @@
 // `gradwire serve`: a trainer for any model.
 import { Command, Option } from 'commander';
+import { type EncodingName, encodingNames } from '../../../src/encodings/encodings.ts';
 import type { RMSpropOptions } from '../../../src/rmsprop/options/hyperparameters.ts';
 import type { Durability } from '../../recordings/index.ts';
 import { trainer } from '../../trainer.ts';
 import { readModel } from '../model.ts';
-import { addHyperparameters, type HyperparameterOptions, hyperparametersIn, integer, number, settings } from '../options.ts';
+import {
+  addHyperparameters,
+  factor,
+  type HyperparameterOptions,
+  hyperparametersIn,
+  integer,
+  number,
+  settings,
+} from '../options.ts';
 import { bytes, lines, print, readingProgress, warn } from '../output.ts';
 import { stopped } from '../stop.ts';
 
@@ -25,6 +34,11 @@ interface ServeOptions extends HyperparameterOptions {
   retainBytes?: number;
   retainHours?: number;
   takeOver?: boolean;
+  encoding?: EncodingName;
+  publishEvery?: number;
+  publishMs?: number;
+  share?: number;
+  blockLength?: number;
   json?: boolean;
 }
 
@@ -58,6 +72,17 @@ function addRecording(command: Command): Command {
     .option('--take-over', 'kill another trainer that holds the directory, and go on in its place');
 }
 
+/** Adds how replicas are told. */
+function addPublishing(command: Command): Command {
+  const encoding = new Option('--encoding <encoding>', 'of updates: exact, or smaller and exact a second after the last batch');
+  return command
+    .addOption(encoding.choices(encodingNames).default('f32'))
+    .option('--publish-every <versions>', 'versions merged into one update', integer(1), 1)
+    .option('--publish-ms <ms>', 'the least time between two updates (default: none)', factor)
+    .option('--share <share>', 'topk: the share of values in an update', factor, 0.01)
+    .option('--block-length <values>', 'int8: the most values that share a scale', integer(1), 512);
+}
+
 /** The command. */
 export function serveCommand(): Command {
   const command = new Command('serve')
@@ -74,7 +99,7 @@ export function serveCommand(): Command {
       integer(0, 65_535),
     )
     .option('--host <address>', 'loopback address to bind to', '127.0.0.1');
-  return addRecording(addHyperparameters(command))
+  return addPublishing(addRecording(addHyperparameters(command)))
     .option('--optimizer <json>', 'further options, such as \'{"preset": "torch", "momentum": 0.9}\'', settings)
     .option('--max-staleness <versions>', 'refuse gradients computed on older weights than this (default: no limit)', integer(0))
     .option('--snapshot-every <versions>', 'versions between snapshots', integer(1), 5_000)
@@ -117,6 +142,7 @@ async function start(options: Omit<ServeOptions, 'json'>): ReturnType<typeof tra
   const { retainHours, retainSegments: segments, retainBytes, durability, segmentBytes, takeOver } = options;
   const model = options.model === undefined ? undefined : await readModel(options.model);
   const ageMs = retainHours === undefined ? undefined : Math.round(retainHours * 3_600_000);
+  const { encoding, publishEvery, publishMs, share, blockLength } = options;
   const bar = readingProgress('recovering');
   try {
     return await trainer({
@@ -128,6 +154,7 @@ async function start(options: Omit<ServeOptions, 'json'>): ReturnType<typeof tra
       onError: (error) => warn(`a snapshot could not be written: ${String(error)}`),
       listen: { host, port, orAnyPort: options.port === undefined },
       snapshots: { every: snapshotEvery, intervalMs: snapshotSeconds * 1000, keep: keepSnapshots },
+      publish: { encoding, every: publishEvery, intervalMs: publishMs, share, blockLength },
       durability,
       segmentBytes,
       retention: { segments, bytes: retainBytes, ageMs },

@@ -1,5 +1,6 @@
 // What `connect` may be told.
 import { WebSocket } from 'ws';
+import { type EncodingOptions, encodingOf, encodingOptionNames } from '../../../src/encodings/encodings.ts';
 import { GradwireError, quote, refuseUnknownOptions } from '../../../src/errors.ts';
 import { isPrintable } from '../../../src/layout.ts';
 import type { Mode } from '../protocol/words.ts';
@@ -29,7 +30,7 @@ export interface ReplicaOptions {
 }
 
 /** Options of a worker. */
-export interface WorkerOptions extends Omit<ReplicaOptions, 'role'> {
+export interface WorkerOptions extends Omit<ReplicaOptions, 'role'>, EncodingOptions {
   readonly role: 'worker';
   /** The worker's name, under which its batches are numbered; a random one unless told. */
   readonly producer?: string;
@@ -45,7 +46,7 @@ export interface WorkerOptions extends Omit<ReplicaOptions, 'role'> {
 export type ConnectOptions = Required<Omit<WorkerOptions, 'role' | Optional>> &
   Pick<WorkerOptions, Optional> & { readonly role: 'replica' | 'worker' };
 
-type Optional = 'model' | 'readyTimeoutMs' | 'producerEpoch' | 'producer';
+type Optional = 'model' | 'readyTimeoutMs' | 'producerEpoch' | 'producer' | keyof EncodingOptions;
 
 const defaults = {
   role: 'replica',
@@ -60,7 +61,7 @@ const defaults = {
   maxQueueBytes: 256 << 20,
 } as const;
 
-const forWorkers = ['producer', 'producerEpoch', 'maxQueue', 'maxQueueBytes'];
+const forWorkers = ['producer', 'producerEpoch', 'maxQueue', 'maxQueueBytes', ...encodingOptionNames];
 const numbers = ['connectTimeoutMs', 'silenceMs', 'backoffMinMs', 'backoffMaxMs', 'maxQueueBytes', 'readyTimeoutMs'] as const;
 
 // beyond it the oldest unanswered batch would leave the trainer's window of sequence numbers
@@ -69,7 +70,7 @@ const longestQueue = 1024;
 /** Options with their defaults. Throws `E_CONFIG`. */
 export function connectOptionsOf(options: ReplicaOptions | WorkerOptions): ConnectOptions {
   const worker = options.role === 'worker';
-  refuseUnknownOptions('connect', options, [...Object.keys(defaults), 'model', 'readyTimeoutMs', 'producer', 'producerEpoch']);
+  refuseUnknownOptions('connect', options, [...Object.keys(defaults), 'model', 'readyTimeoutMs', ...forWorkers]);
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   const stray = given.find(([name]) => !worker && forWorkers.includes(name));
   if (stray !== undefined) throw new GradwireError('E_CONFIG', `${stray[0]} is for workers; add role: 'worker'`);
@@ -85,6 +86,7 @@ export function connectOptionsOf(options: ReplicaOptions | WorkerOptions): Conne
       'a number from above 0 to 2^31-1',
     );
   }
+  encodingOf(all);
   const { producer, producerEpoch, maxQueue } = all;
   const isName = typeof producer === 'string' && producer !== '' && producer.length <= 256 && isPrintable(producer);
   refuse('producer', producer, producer === undefined || isName, '1 to 256 printable characters');

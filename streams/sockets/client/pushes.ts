@@ -1,7 +1,10 @@
 // A worker's way up: batches are numbered and encoded once, then stay in the outbox until they are answered.
+import { type EncodingName, type EncodingOptions, encodingOf } from '../../../src/encodings/encodings.ts';
 import { GradwireError, refuseUnknownOptions } from '../../../src/errors.ts';
 import { encodeGradients } from '../../../src/frames/gradients.ts';
 import { type Batch, type GradientRecord, isRows } from '../../../src/gradients/batch.ts';
+import type { Gradients } from '../../../src/gradients/check.ts';
+import { Feedback } from '../../../src/gradients/feedback.ts';
 import type { Layout } from '../../../src/layout.ts';
 import type { Ack, Nack } from '../../operators/flow.ts';
 import type { Welcome } from '../protocol/words.ts';
@@ -16,10 +19,14 @@ export interface WorkerBatch<Name extends string = string>
    * bytes, `base` included, under the same number are answered as a duplicate.
    */
   readonly sequence?: number;
+  /** In which encoding it is sent; the worker's own unless told. What it drops is added to the next batch of that tensor. */
+  readonly encoding?: EncodingName;
+  /** `topk`: the share of values that is sent; the worker's own unless told. */
+  readonly share?: number;
 }
 
-/** What pushes are numbered by, and limited to. */
-export interface PushesOptions {
+/** What pushes are numbered by, and limited to, and how they are encoded. */
+export interface PushesOptions extends EncodingOptions {
   readonly producer: string;
   readonly producerEpoch: number | undefined;
   readonly maxQueue: number;
@@ -33,6 +40,8 @@ interface Early<Name extends string> {
   readonly reject: (error: GradwireError) => void;
 }
 
+const batchNames = ['gradients', 'base', 'examples', 'loss', 'time', 'sequence', 'encoding', 'share'];
+
 // the trainer judges the size of values; a frame only has to hold finite ones
 const anyFinite = { maxAbs: Number.MAX_VALUE };
 
@@ -41,6 +50,7 @@ export class Pushes<Name extends string = string> {
   readonly producer: string;
   readonly #options: PushesOptions;
   readonly #outbox: Outbox;
+  readonly #feedback = new Feedback<Name>();
   #early: Early<Name>[] = [];
   #earlyBytes = 0;
   #model: Layout<Name> | undefined;
@@ -75,8 +85,9 @@ export class Pushes<Name extends string = string> {
   /** Resolves with the ack. See {@link RemoteWorker.push} for its errors. */
   async push(batch: WorkerBatch<Name>, version: number): Promise<Pushed> {
     if (this.#error !== undefined) throw this.#error;
-    refuseUnknownOptions('worker batch', batch, ['gradients', 'base', 'examples', 'loss', 'time', 'sequence']);
+    refuseUnknownOptions('worker batch', batch, batchNames);
     refuseSequence(batch.sequence);
+    encodingOf(this.#encoding(batch));
     const { maxQueue, maxQueueBytes } = this.#options;
     if (this.size >= maxQueue || this.#outbox.byteLength + this.#earlyBytes >= maxQueueBytes) {
       const text = `${this.size} batches wait for an answer already; nothing was sent; wait for one of them`;
@@ -127,6 +138,11 @@ export class Pushes<Name extends string = string> {
     return early;
   }
 
+  #encoding({ encoding, share }: Pick<WorkerBatch<Name>, 'encoding' | 'share'>): EncodingOptions {
+    const own = this.#options;
+    return { encoding: encoding ?? own.encoding, share: share ?? own.share, blockLength: own.blockLength };
+  }
+
   async #add(model: Layout<Name>, { base, sequence: asked, ...batch }: WorkerBatch<Name> & { base: number }): Promise<Pushed> {
     const highest = this.#sequence ?? 0;
     const sequence = asked ?? highest + 1;
@@ -136,7 +152,8 @@ export class Pushes<Name extends string = string> {
       throw new GradwireError('E_CONFIG', text);
     }
     const identity = { producer: this.producer, producerEpoch: this.#producerEpoch ?? 0, sequence, base };
-    const frame = encodeGradients(model, identity, batch, anyFinite);
+    const encode = (tensors: Gradients<Name>['tensors']) => this.#feedback.encode(tensors, this.#encoding(batch));
+    const frame = encodeGradients(model, identity, batch, { ...anyFinite, encode });
     // a batch that does not fit has thrown and takes no number
     this.#lastPushed = sequence;
     this.#sequence = Math.max(highest, sequence);

@@ -1,4 +1,5 @@
 // What the server says as text, read: welcome, heartbeat, ack and nack.
+import { encodingNames } from '../../../src/encodings/encodings.ts';
 import { GradwireError } from '../../../src/errors.ts';
 import type { Ack, Nack } from '../../operators/flow.ts';
 import { choiceIn, countIn, demand, type Fields, listIn, nestedIn, parseControl, textIn } from './control.ts';
@@ -49,7 +50,7 @@ function readWelcome(fields: Fields): Welcome {
     epoch: count(fields, 'epoch'),
     version: count(fields, 'version'),
     layout: demand(nestedIn(fields, 'layout'), 'layout') as Welcome['layout'],
-    encoding: demand(choiceIn(fields, 'encoding', ['f32']), 'encoding'),
+    encoding: demand(choiceIn(fields, 'encoding', encodingNames), 'encoding'),
     credit: { batches: count(credit, 'batches'), bytes: count(credit, 'bytes') } satisfies Credit,
     resumed: fields.resumed === true,
     reason: choiceIn(fields, 'reason', reasons) ?? null,

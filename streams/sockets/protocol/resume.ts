@@ -10,6 +10,8 @@ export interface Known {
   readonly epochs: Epochs;
   /** The trainer's version. */
   readonly version: number;
+  /** What the client holds, weights unless told: batches are the same for every epoch, weights depend on what was published in one. */
+  readonly holds?: 'weights' | 'batches';
   /** The digest of the published weights at a version, where it is known. */
   digestAt(version: number): string | undefined;
   /** Whether every update after that version is at hand. */
@@ -20,7 +22,8 @@ export interface Known {
  * Why a client cannot go on from where it stood; null where it can.
  *
  * `other-run`: another history, or an epoch that this one does not have. `ahead`: a version that this history has not reached,
- * or not in that epoch. `diverged`: the same version with other weights. `backlog`: too far behind.
+ * or not in that epoch. `diverged`: the same version with other weights, or with weights of an earlier epoch that no digest
+ * proves to be the same: what an encoding owed may be lost with the process. `backlog`: too far behind.
  */
 export function refuseResume(resume: Resume, known: Known): ResetReason | null {
   if (resume.run !== known.run) return 'other-run';
@@ -29,7 +32,10 @@ export function refuseResume(resume: Resume, known: Known): ResetReason | null {
   if (resume.version > last) return 'ahead';
   const digest = known.digestAt(resume.version);
   if (digest !== undefined && resume.digest !== undefined && digest !== resume.digest) return 'diverged';
-  return known.covers(resume.version) ? null : 'backlog';
+  if (!known.covers(resume.version)) return 'backlog';
+  const isProven =
+    resume.epoch === known.epochs.at(-1)?.[0] || known.holds === 'batches' || (digest !== undefined && digest === resume.digest);
+  return isProven ? null : 'diverged';
 }
 
 /** The last version that belongs to this history and to the epoch: the one before the next epoch's first, or the newest. */

@@ -1,4 +1,5 @@
 // The words of the protocol `gradwire.v1`: what the two sides say to each other as JSON text. docs/FORMAT.md is the contract.
+import type { EncodingName } from '../../../src/encodings/encodings.ts';
 import type { Shapes } from '../../../src/layout.ts';
 import type { Epochs } from './resume.ts';
 
@@ -52,7 +53,8 @@ export interface Welcome {
   /** The trainer's version. */
   readonly version: number;
   readonly layout: Shapes;
-  readonly encoding: 'f32';
+  /** In which encoding updates go out; each says its own too, for what an encoding dropped follows in `f32`. */
+  readonly encoding: EncodingName;
   readonly credit: Credit;
   /** Whether exactly what comes after the client's version follows; otherwise a weights or snapshot frame, and what follows it. */
   readonly resumed: boolean;

@@ -81,6 +81,8 @@ export class Downstream {
       hub.pump();
       hub.backlog.bar();
       hub.cache.forget();
+      // it proves the weights of those who come back
+      hub.cache.digest();
       hub.resync(`E_NOT_READY: the trainer goes on in epoch ${epoch}; come back to resume`);
     });
   }

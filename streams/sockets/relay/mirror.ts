@@ -66,7 +66,8 @@ export class Mirror implements Served {
     return this.#history.epochs ?? [[this.epoch, 0]];
   }
 
-  get encoding(): Welcome['encoding'] {
+  /** The trainer's, for updates go out as they came. */
+  encoding(): Welcome['encoding'] {
     return this.#history.encoding;
   }
 

@@ -3,13 +3,15 @@ import { messages } from './messages.ts';
 
 /** An update frame in the backlog. */
 export interface BacklogEntry {
-  /** The version that it applies to. */
+  /** The version that it applies to; `version` itself where it only brings what an encoding had dropped. */
   readonly from: number;
   readonly version: number;
   /** Shared by all sockets, never written. */
   readonly frame: Uint8Array;
   /** Bytes of all frames that came before it. */
   readonly bytesBefore: number;
+  /** Whether it follows on a frame that brought what had been dropped, so that it fits only holders of that. */
+  readonly settled: boolean;
 }
 
 /** Small frames that follow on each other, as the bytes of their WebSocket messages: one write for all of them. */
@@ -46,6 +48,8 @@ export class Backlog {
   #run: (BacklogRun & { readonly start: number }) | undefined;
   // what stands before it is sent to those who are there, and no longer to those who come
   #resumable = 0;
+  // the version whose weights got what an encoding had dropped, if that was the newest frame
+  #settled: number | undefined;
 
   /** An empty backlog after `version`. */
   constructor(version: number, limits: BacklogLimits) {
@@ -78,11 +82,18 @@ export class Backlog {
   push({ from, version, frame }: Pick<BacklogEntry, 'from' | 'version' | 'frame'>): void {
     if (from !== this.#version) this.#dropUntil(this.#end);
     if (this.#end - this.#first === this.#limits.frames) this.#dropUntil(this.#first + 1);
-    this.#ring[this.#end % this.#limits.frames] = { from, version, frame, bytesBefore: this.#pushedBytes };
+    this.#ring[this.#end % this.#limits.frames] = {
+      from,
+      version,
+      frame,
+      bytesBefore: this.#pushedBytes,
+      settled: this.#settled === from,
+    };
     this.#end += 1;
     this.#pushedBytes += frame.byteLength;
     this.#version = version;
     this.#run = undefined;
+    this.#settled = from === version ? version : undefined;
     while (this.byteLength > this.#limits.bytes && this.#end - this.#first > 1) this.#dropUntil(this.#first + 1);
   }
 
@@ -115,9 +126,12 @@ export class Backlog {
     return this.#run;
   }
 
-  /** The cursor of a holder of that version; undefined where the frame that follows on it is not here. */
-  find(version: number): number | undefined {
-    if (version === this.#version) return this.#end;
+  /**
+   * The cursor of a holder of that version; undefined where the frame that follows on it is not here. One who may or may not
+   * have what an encoding had dropped gets it again, which does no harm; `isNewest` says that it holds all there is of it.
+   */
+  find(version: number, { isNewest = false }: { readonly isNewest?: boolean } = {}): number | undefined {
+    if (version === this.#version && (isNewest || this.#settled !== version)) return this.#end;
     let low = Math.max(this.#first, this.#resumable);
     let high = this.#end;
     while (low < high) {
@@ -125,7 +139,8 @@ export class Backlog {
       if ((this.at(middle)?.from ?? 0) < version) low = middle + 1;
       else high = middle;
     }
-    return this.at(low)?.from === version ? low : undefined;
+    const entry = this.at(low);
+    return entry?.from === version && (!entry.settled || entry.version === version) ? low : undefined;
   }
 
   /** From here on nobody resumes from before the newest version, as where a frame with all weights stands between. */

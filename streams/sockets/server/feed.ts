@@ -101,7 +101,8 @@ export class Feed {
     const entry = backlog.at(this.#cursor);
     if (entry === undefined) return false;
     // a weights frame may have been newer than the backlog
-    if (entry.version <= this.#version) this.#cursor += 1;
+    const settles = entry.from === entry.version && entry.version === this.#version;
+    if (entry.version <= this.#version && !settles) this.#cursor += 1;
     else if (entry.from !== this.#version) this.#lost = true;
     else this.#send(entry);
     return true;
@@ -132,14 +133,14 @@ export class Feed {
   #sendWeights(): void {
     const { version, frame } = this.#source.weights();
     this.#weightsBytes = frame.byteLength;
-    this.#place(version);
+    this.#place(version, { isNewest: true });
     this.#target.send(frame);
   }
 
-  #place(version: number): void {
+  #place(version: number, { isNewest = false }: { readonly isNewest?: boolean } = {}): void {
     const { backlog } = this.#source;
     this.#version = version;
-    this.#cursor = backlog.find(version) ?? backlog.end;
+    this.#cursor = backlog.find(version, { isNewest }) ?? backlog.end;
     this.#lost = false;
   }
 }

@@ -118,9 +118,9 @@ function showStatus(exchange: Exchange, { served, cache, peers }: HttpContext): 
   replyJson(exchange, 200, { ...base, ...served.status(), ...counts, connections: peers });
 }
 
-function sendWeights(exchange: Exchange, { served, cache }: HttpContext): void {
-  const { version, frame } = cache.weights();
-  const tag = `"${served.run}-${served.epoch}-${version}"`;
+function sendWeights(exchange: Exchange, { cache }: HttpContext): void {
+  const { frame } = cache.weights();
+  const tag = cache.tag();
   const headers: Headers = { ETag: tag, 'Cache-Control': 'no-cache' };
   if (matches(exchange.request.headers['if-none-match'], tag)) replyUnchanged(exchange, headers);
   else reply(exchange, 200, frame, { ...headers, 'Content-Type': 'application/octet-stream' });

@@ -1,7 +1,7 @@
 // All connections of a server, and what they share: one backlog, one cache, one intake, one clock.
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
-import type { Publication } from '../../operators/flow.ts';
+import type { Folded, Publication } from '../../operators/flow.ts';
 import { closeCodes, closeReason } from '../protocol/close-codes.ts';
 import type { Hello } from '../protocol/words.ts';
 import { Backlog } from './backlog.ts';
@@ -42,6 +42,8 @@ export class Hub implements PeerHost {
     this.backlog = new Backlog(served.version(), { frames: limits.backlogFrames, bytes: limits.backlogBytes });
     this.records = new Records(served, limits, () => this.nowMs());
     this.cache = new ServedCache(served);
+    // who was here in an earlier epoch resumes where this digest proves its weights
+    this.cache.digest();
     this.intake = new Intake({
       acceptBytes: limits.acceptBytes,
       acceptBatches: limits.acceptBatches,
@@ -87,25 +89,22 @@ export class Hub implements PeerHost {
     });
   }
 
-  /** Queues an update for everybody, and its batch for recorders. What is published in one turn of the event loop leaves in one write for each socket. */
+  /** Queues an update for everybody. What is published in one turn of the event loop leaves in one write for each socket. */
   publish(publication: Publication): void {
-    this.#queue(publication, this.records.push(publication));
+    this.pass(publication);
   }
 
   /** Queues a frame as it came, for everybody but recorders. */
-  pass(entry: Queued): void {
-    this.#queue(entry, 0);
+  pass({ from, version, frame }: Queued): void {
+    if (from === version) this.cache.revise();
+    this.backlog.push({ from, version, frame: Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength) });
+    this.#queued(frame.byteLength);
   }
 
-  #queue({ from, version, frame }: Queued, recordBytes: number): void {
-    this.backlog.push({ from, version, frame: Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength) });
-    this.#unsentFrames += 1;
-    this.#unsentBytes += Math.max(frame.byteLength, recordBytes);
-    // a turn that publishes much must not push anything out of the backlog before it was offered to the sockets
-    const { backlogFrames, backlogBytes, highWaterBytes } = this.limits;
-    const much = this.#unsentFrames * 2 >= backlogFrames || this.#unsentBytes >= Math.min(highWaterBytes, backlogBytes / 2);
-    if (much) this.pump();
-    else this.#pumping ??= setImmediate(() => this.pump());
+  /** Queues a folded batch for recorders, published or not. */
+  record(folded: Folded): void {
+    const bytes = this.records.push(folded);
+    if (bytes > 0) this.#queued(bytes);
   }
 
   /** Sends what there is, tells everybody that the trainer shuts down, and waits for them to go, at most `closeMs`. */
@@ -150,6 +149,16 @@ export class Hub implements PeerHost {
       leave?.();
       wayUp?.close();
     });
+  }
+
+  #queued(bytes: number): void {
+    this.#unsentFrames += 1;
+    this.#unsentBytes += bytes;
+    // a turn that publishes much must not push anything out of the backlog before it was offered to the sockets
+    const { backlogFrames, backlogBytes, highWaterBytes } = this.limits;
+    const much = this.#unsentFrames * 2 >= backlogFrames || this.#unsentBytes >= Math.min(highWaterBytes, backlogBytes / 2);
+    if (much) this.pump();
+    else this.#pumping ??= setImmediate(() => this.pump());
   }
 
   /** Offers everybody what there is, now. */

@@ -4,7 +4,7 @@ import { refuseResume } from '../protocol/resume.ts';
 import type { Hello, ResetReason, Welcome } from '../protocol/words.ts';
 import type { Backlog } from './backlog.ts';
 import type { ServeLimits } from './serve-options.ts';
-import type { Served, ServedCache } from './served.ts';
+import { foldedVersion, type Served, type ServedCache } from './served.ts';
 import type { WayUp } from './way-up.ts';
 
 /** What a welcome is made from. */
@@ -18,14 +18,15 @@ export interface JoinContext {
 /** The welcome for a hello of one who is fed from `backlog`; a worker with a way up of its own is who the trainer says. */
 export function welcome(hello: Hello, context: JoinContext, backlog: Backlog, wayUp?: WayUp): Welcome {
   const { served, limits } = context;
-  const { resumed, reason } = decide(hello, context, backlog);
+  const version = hello.role === 'recorder' ? foldedVersion(served) : served.version();
+  const { resumed, reason } = decide(hello, { ...context, version }, backlog);
   return {
     type: 'welcome',
     run: served.run,
     epoch: served.epoch,
-    version: served.version(),
+    version,
     layout: served.layout.toJSON(),
-    encoding: served.encoding ?? 'f32',
+    encoding: served.encoding?.() ?? 'f32',
     credit: { batches: limits.creditBatches, bytes: limits.creditBytes },
     resumed,
     reason,
@@ -36,15 +37,16 @@ export function welcome(hello: Hello, context: JoinContext, backlog: Backlog, wa
 }
 
 function decide(
-  { resume, mode }: Hello,
-  { served, cache }: JoinContext,
+  { resume, role, mode }: Hello,
+  { served, cache, version: newest }: JoinContext & { readonly version: number },
   backlog: Backlog,
 ): { resumed: boolean; reason: ResetReason | null } {
   if (resume === undefined || mode === 'none') return { resumed: false, reason: null };
   const reason = refuseResume(resume, {
     run: served.run,
     epochs: served.epochs,
-    version: served.version(),
+    version: newest,
+    holds: role === 'recorder' ? 'batches' : 'weights',
     digestAt: (version) => cache.digestAt(version),
     covers: (version) => backlog.find(version) !== undefined,
   });

@@ -101,6 +101,9 @@ export class Peer {
     if (due === 'terminate') this.#socket.terminate();
     else if (due === 'ping') this.#socket.ping();
     else if (due === 'heartbeat' && !this.#feed.blocked) {
+      // what is queued first: the digest is of everything that is published
+      this.pump();
+      if (this.#feed.blocked) return;
       this.#liveness.sent(nowMs);
       this.#socket.send(this.#heartbeat());
     }

@@ -1,8 +1,9 @@
 // What a server shows of a trainer, and what it remembers of it so that a hundred joiners cost as much as one.
+import type { EncodingName } from '../../../src/encodings/encodings.ts';
 import type { GradwireError } from '../../../src/errors.ts';
 import type { Layout } from '../../../src/layout.ts';
 import type { Epochs } from '../protocol/resume.ts';
-import type { Hello, Welcome } from '../protocol/words.ts';
+import type { Hello } from '../protocol/words.ts';
 import type { WeightsAt } from './feed.ts';
 import type { WayUp } from './way-up.ts';
 
@@ -26,16 +27,18 @@ export interface Served {
   /** A weights frame of the published version: owned, never written again. */
   weights(): Uint8Array;
   /**
-   * A snapshot frame of the published version, for recorders: owned, never written again. A server of a trainer without it
-   * refuses recorders; so that they get records, the batches of its publications are admitted ones.
+   * A snapshot frame of the version that is folded, for recorders: owned, never written again. A server of a trainer without
+   * it refuses recorders; so that they get records, the batches that it is told of are admitted ones.
    */
   snapshotFrame?(): Uint8Array;
+  /** The newest version, published or not; the published one unless told. */
+  folded?(): number;
+  /** In which encoding updates go out; `f32` unless told. */
+  encoding?(): EncodingName;
   /** What is known of a producer, by its batches. */
   producer(name: string): { readonly producerEpoch: number; readonly sequence: number } | undefined;
   /** Why it takes no batches at the moment, as on a full disk; undefined where it takes them. */
   trouble(): GradwireError | undefined;
-  /** How updates are encoded; `f32` where it does not say. */
-  readonly encoding?: Welcome['encoding'];
   /** A relay alone has it: the names of the relays from the trainer down to itself. */
   readonly relays?: readonly string[];
   /**
@@ -47,6 +50,11 @@ export interface Served {
   status(): object;
 }
 
+/** The version that recorders stand at: the newest that is folded. */
+export function foldedVersion(served: Served): number {
+  return served.folded?.() ?? served.version();
+}
+
 // digests are only ever taken at a few versions: where a client joins, or at a heartbeat
 const digestsRemembered = 256;
 
@@ -55,9 +63,14 @@ export class ServedCache {
   readonly #served: Served;
   readonly #digests = new Map<number, string>();
   #weights: WeightsAt | undefined;
+  // versions whose weights got other bits after they had been published
+  readonly #revised = new Set<number>();
+  readonly #start: { readonly version: number; readonly digest: string } | undefined;
 
   constructor(served: Served) {
     this.#served = served;
+    // whoever comes from an earlier epoch is at this version, and must prove that its weights are these
+    if (served.epochs.length > 1) this.#start = { version: served.version(), digest: served.digest() };
   }
 
   /** The weights frame of the newest version; the same bytes for all who ask. */
@@ -70,7 +83,25 @@ export class ServedCache {
   /** Lets go of everything: the same version may now have another epoch, or other weights. */
   forget(): void {
     this.#digests.clear();
+    this.#revised.clear();
     this.#weights = undefined;
+  }
+
+  /** The newest version's weights have got what an encoding had dropped before: other bits under the same version. */
+  revise(): void {
+    const version = this.#served.version();
+    this.#weights = undefined;
+    this.#digests.delete(version);
+    this.#revised.add(version);
+    const [oldest] = this.#revised.size > digestsRemembered ? this.#revised : [];
+    if (oldest !== undefined) this.#revised.delete(oldest);
+  }
+
+  /** Names the bits of the newest weights, as HTTP's `ETag`. */
+  tag(): string {
+    const { run, epoch } = this.#served;
+    const version = this.#served.version();
+    return `"${run}-${epoch}-${version}${this.#revised.has(version) ? '-settled' : ''}"`;
   }
 
   /** The digest of the newest version. */
@@ -85,8 +116,13 @@ export class ServedCache {
     return digest;
   }
 
-  /** The digest at a version, where it is the newest or has been asked for when it was. */
+  /**
+   * The digest at a version, where it is the newest or has been asked for when it was; not of one that had two, whose holders
+   * get what they may lack with a digest of its own.
+   */
   digestAt(version: number): string | undefined {
+    if (this.#revised.has(version)) return undefined;
+    if (version === this.#start?.version) return this.#start.digest;
     return version === this.#served.version() ? this.digest() : this.#digests.get(version);
   }
 }

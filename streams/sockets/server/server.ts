@@ -2,7 +2,7 @@
 import { createServer, type Server as HttpServer, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { type MonoTypeOperatorFunction, type Observable, tap } from 'rxjs';
-import type { Arrival, Publication } from '../../operators/flow.ts';
+import type { Arrival, Folded, Publication } from '../../operators/flow.ts';
 import { answerHttp } from './http.ts';
 import { Hub } from './hub.ts';
 import { listen } from './listen.ts';
@@ -25,7 +25,9 @@ export interface Server {
   readonly replicas: readonly PeerInfo[];
   /** Bytes of HTTP bodies that have begun to come and are not whole yet. */
   readonly receivingBytes: number;
-  /** A tap: queues each update, and for recorders its batch, in a shared backlog for all sockets, and passes it on unchanged. */
+  /** A tap: queues each folded batch for recorders, and passes it on unchanged. A server without it has no records. */
+  record<Each extends Folded>(): MonoTypeOperatorFunction<Each>;
+  /** A tap: queues each update in a shared backlog for all sockets, and passes it on unchanged. */
   broadcast<Input>(): MonoTypeOperatorFunction<Publication<Input>>;
   /**
    * Takes nothing more, completes `arrivals$`, lets the batches in flight be answered, tells everybody that the trainer shuts
@@ -71,6 +73,7 @@ export async function serveHub(served: Served, options: ServeOptions): Promise<{
     get receivingBytes() {
       return hub.bodies.bytes;
     },
+    record: () => tap((folded) => hub.record(folded)),
     broadcast: () => tap((publication) => hub.publish(publication)),
     close: () => (closed ??= close(http, hub, upgrades)),
   };
