@@ -2,7 +2,8 @@
 import { identity, merge, Subject, share, takeUntil, tap } from 'rxjs';
 import type { GradwireError } from '../src/errors.ts';
 import { admit } from './operators/admit.ts';
-import type { Admitted, Publication } from './operators/flow.ts';
+import type { Admitted, Publication, Step } from './operators/flow.ts';
+import { gated } from './operators/gated.ts';
 import { publish } from './operators/publish.ts';
 import { rmsprop } from './operators/rmsprop.ts';
 import { snapshot } from './operators/snapshot.ts';
@@ -11,12 +12,16 @@ import { Failing } from './trainer/failing.ts';
 import { openHistory, recover } from './trainer/history.ts';
 import { refuseTrainerOptions, type TrainerOptions } from './trainer/options.ts';
 import { Pusher } from './trainer/pusher.ts';
+import { Guarding } from './trainer/guarding.ts';
 import { Trainer } from './trainer/running.ts';
 import { openServer } from './trainer/server.ts';
 
+export type { Hold } from './operators/gate.ts';
+export type { Guard, GuardAnswer, Score, Scored, StepStatistics } from './operators/guard.ts';
 export type { TrainerStatus } from './trainer/held.ts';
 export type { SnapshotSettings, TrainerOptions } from './trainer/options.ts';
 export type { Pushed } from './trainer/pusher.ts';
+export type { RolledBack } from './trainer/rollbacks.ts';
 export { Trainer } from './trainer/running.ts';
 
 /**
@@ -41,8 +46,14 @@ export async function trainer<Name extends string>(options: TrainerOptions<Name>
     const closing$ = new Subject<void>();
     const { threads } = options.optimizer ?? {};
     const failing = new Failing(options.onError);
+    const { guard, directory } = options;
+    const onHeld = (step: Step<Name, Admitted<Name>>): void => {
+      server.record(step);
+      acknowledge(step);
+    };
+    const guarding = (held.guarding = new Guarding(held, { guard, directory, onHeld, onError: failing.note }));
 
-    const durable$ = merge(server.arrivals$, pusher.arrivals$, failing.failed$).pipe(
+    const durable$ = merge(server.arrivals$, pusher.arrivals$, guarding.rollbacks.arrivals$, failing.failed$).pipe(
       takeUntil(closing$),
       admit(model, held.admission(options.maxStaleness)),
       history.commit(),
@@ -59,13 +70,14 @@ export async function trainer<Name extends string>(options: TrainerOptions<Name>
             onError: failing.note,
           })
         : identity,
+      gated(guarding.gate),
       publish<Name, Admitted<Name>>({ name, run, epoch, published }),
       tap((publication) => held.show(publication)),
       server.broadcast(),
-      tap(acknowledge<Name>),
+      tap((publication) => acknowledge(publication)),
       share({ resetOnComplete: false, resetOnError: false, resetOnRefCountZero: false }),
     );
-    return new Trainer({ held, server, pusher, updates$, closing$ });
+    return new Trainer({ held, server, pusher, guarding, updates$, closing$ });
   } catch (error) {
     for (const each of opened) await each.close();
     throw error;
@@ -77,7 +89,7 @@ function giveUp(error: GradwireError): never {
   throw error;
 }
 
-/** Durable, folded, published: only now does its sender hear of it. */
-function acknowledge<Name extends string>({ batch, version }: Publication<Admitted<Name>>): void {
+/** Durable, folded, published or held back: only now does its sender hear of it. */
+function acknowledge<Name extends string>({ batch, version }: Pick<Publication<Admitted<Name>>, 'batch' | 'version'>): void {
   batch.answer({ type: 'ack', sequence: batch.header.sequence, version, duplicate: false });
 }

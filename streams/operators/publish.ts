@@ -2,9 +2,10 @@
 import { defer, map, type OperatorFunction } from 'rxjs';
 import { bytesOf, digestOf } from '../../src/digest.ts';
 import { refuseUnknownOptions } from '../../src/errors.ts';
-import { encodeUpdate, type UpdateHeader } from '../../src/frames/update.ts';
+import { encodeUpdate } from '../../src/frames/update.ts';
 import { Published } from '../../src/published.ts';
 import type { Publication, Step } from './flow.ts';
+import { originOf } from './origin.ts';
 
 /** Whose updates they are. */
 export interface PublishOptions<Name extends string = string> {
@@ -34,26 +35,15 @@ export function publish<Name extends string, Input>(
     defer(() => {
       let held = published;
       return source.pipe(
-        map(({ version, learningRate, parameters, touched, batch }) => {
+        map(({ version, learningRate, parameters, touched, batch, merged }) => {
           held ??= new Published(parameters);
           const forms = held.take(touched, parameters);
           const digest = version % digestEvery === 0 ? digestOf(bytesOf(held.weights.flat)) : undefined;
-          const from = version - 1;
+          const { from, folded } = merged ?? { from: version - 1, folded: originOf(batch) };
           const position = { model: name, run, epoch, from, version };
-          const frame = encodeUpdate({ ...position, encoding: 'f32', learningRate, digest, folded: originOf(batch) }, forms);
+          const frame = encodeUpdate({ ...position, encoding: 'f32', learningRate, digest, folded }, forms);
           return { from, version, learningRate, frame, weights: held.weights, batch };
         }),
       );
     });
-}
-
-// an admitted batch says who made it in its header, a plain batch beside its gradients
-function originOf(batch: unknown): UpdateHeader['folded'] {
-  const { header = batch } = (batch ?? {}) as { header?: unknown };
-  const {
-    producer,
-    producerEpoch = 0,
-    sequence,
-  } = (header ?? {}) as { producer?: unknown; producerEpoch?: unknown; sequence?: unknown };
-  return typeof producer === 'string' && typeof sequence === 'number' ? [[producer, Number(producerEpoch), sequence]] : [];
 }

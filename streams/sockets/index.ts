@@ -15,5 +15,5 @@ export type { Epochs } from './protocol/resume.ts';
 export type { Mode, Role } from './protocol/words.ts';
 export type { PeerInfo } from './server/peer-info.ts';
 export type { ServeLimits, ServeOptions } from './server/serve-options.ts';
-export type { Served } from './server/served.ts';
+export type { Control, Served } from './server/served.ts';
 export { type Server, serve } from './server/server.ts';

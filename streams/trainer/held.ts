@@ -11,7 +11,9 @@ import type { RMSprop } from '../../src/rmsprop/rmsprop.ts';
 import type { AdmitOptions } from '../operators/admit.ts';
 import type { Admitted, Publication, Step } from '../operators/flow.ts';
 import { type SnapshotContext, snapshotOf } from '../operators/snapshot.ts';
-import type { Served } from '../sockets/index.ts';
+import type { Hold } from '../operators/gate.ts';
+import type { Control, Served } from '../sockets/index.ts';
+import type { Guarding } from './guarding.ts';
 import type { History } from './history.ts';
 
 /** A trainer at its newest version; moved on by the taps of its pipe alone. */
@@ -23,6 +25,7 @@ export class Held<Name extends string = string> implements Served {
   readonly #producers: Producers;
   #examples: number;
   #version: number;
+  #folded: number;
 
   /** What stands in the history, folded into `optimizer` already. */
   constructor(history: History<Name>, optimizer: RMSprop<Name>) {
@@ -33,6 +36,7 @@ export class Held<Name extends string = string> implements Served {
     this.#producers = producers;
     this.#examples = examples;
     this.#version = optimizer.version;
+    this.#folded = optimizer.version;
   }
 
   /** A batch has been folded by the pipe: its producer and its examples count. */
@@ -40,6 +44,7 @@ export class Held<Name extends string = string> implements Served {
     this.#producers.note(batch.header, batch.payload, version);
     this.#examples += batch.header.examples ?? 0;
     this.optimizer = optimizer;
+    this.#folded = version;
   }
 
   /** A version has been published. */
@@ -77,6 +82,10 @@ export class Held<Name extends string = string> implements Served {
     return this.#version;
   }
 
+  folded(): number {
+    return this.#folded;
+  }
+
   trouble(): GradwireError | undefined {
     return this.history.trouble;
   }
@@ -85,7 +94,7 @@ export class Held<Name extends string = string> implements Served {
   admission(maxStaleness: number | undefined): AdmitOptions {
     return {
       name: this.model,
-      version: () => this.#version,
+      version: () => this.#folded,
       producers: this.#producers,
       maxAbs: this.optimizer.maxAbs,
       maxStaleness,
@@ -118,6 +127,14 @@ export class Held<Name extends string = string> implements Served {
     return { model, run, epoch, producers: this.#producers, examples: this.#examples };
   }
 
+  /** What may hold publication; set once the trainer has it. */
+  guarding: Guarding<Name> | undefined;
+
+  /** What an operator may do. */
+  get control(): Control | undefined {
+    return this.guarding;
+  }
+
   /** Plain data: what the trainer is and where it stands. */
   status(): TrainerStatus {
     const { model, run, epoch, layout, learningRate, optimizer, history } = this;
@@ -126,6 +143,8 @@ export class Held<Name extends string = string> implements Served {
       run,
       epoch,
       version: this.#version,
+      folded: this.#folded,
+      held: this.guarding?.gate.held ?? null,
       layout: layout.toJSON(),
       optimizer: optimizer.getConfig(),
       learningRate,
@@ -145,7 +164,12 @@ export interface TrainerStatus {
   readonly model: string;
   readonly run: string;
   readonly epoch: number;
+  /** The published version. */
   readonly version: number;
+  /** The version folded, durable and acknowledged; above `version` while publication is held. */
+  readonly folded: number;
+  /** Why publication is held and since which version; null where it is not. */
+  readonly held: Hold | null;
   /** Shapes by name. */
   readonly layout: Record<string, number[]>;
   /** The optimizer's configuration. */

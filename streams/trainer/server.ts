@@ -8,11 +8,12 @@ export interface TrainerServer {
   readonly url: string | undefined;
   readonly arrivals$: Observable<Arrival>;
   broadcast<Input>(): MonoTypeOperatorFunction<Publication<Input>>;
+  record(folded: Pick<Publication, 'version' | 'batch'>): void;
   close(): Promise<void>;
 }
 
 /** A server for the trainer; without options one that hears and says nothing. */
 export async function openServer(served: Served, options: ServeOptions | undefined): Promise<TrainerServer> {
   if (options !== undefined) return await serve(served, options);
-  return { url: undefined, arrivals$: NEVER, broadcast: () => identity, close: async () => undefined };
+  return { url: undefined, arrivals$: NEVER, broadcast: () => identity, record: () => undefined, close: async () => undefined };
 }

@@ -2,6 +2,7 @@
 
 import { stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { GradwireError, refuseUnknownOptions } from '../../../src/errors.ts';
 import type { Snapshot } from '../../../src/frames/snapshot.ts';
 import { RMSprop } from '../../../src/rmsprop/rmsprop.ts';
@@ -59,6 +60,9 @@ async function startBelow(history: History, version: number, directory: string):
   return first.firstVersion === 1 ? await startOfInitial(history) : undefined;
 }
 
+// folded at once: a trainer that rolls back goes on meanwhile
+const sliceMs = 5;
+
 async function foldTo(
   history: History,
   start: FoldStart,
@@ -68,12 +72,16 @@ async function foldTo(
   const optimizer = new RMSprop(model, config);
   optimizer.restore(state);
   let { examples } = start;
+  let turnMs = performance.now();
   if (version === start.version) return { optimizer, examples };
   for await (const chunk of chunksOf(history, { from: start.version, until: version, progress })) {
     for (const batch of batchesOf(chunk, model, start.version, version)) {
       optimizer.step(batch.checked);
       producers.note(batch.header, batch.payload, batch.version);
       examples += batch.examples ?? 0;
+      if (performance.now() - turnMs < sliceMs) continue;
+      await nextTurn();
+      turnMs = performance.now();
     }
     // the next chunk is not asked for: it may be damaged
     if (optimizer.version === version) break;

@@ -87,8 +87,19 @@ export class Hub implements PeerHost {
     const { from, version, frame } = publication;
     const recordBytes = this.records.push(publication);
     this.backlog.push({ from, version, frame: Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength) });
+    this.#queued(Math.max(frame.byteLength, recordBytes));
+  }
+
+  /** Queues a batch that is folded and held back from publication, for recorders alone. */
+  record(folded: Pick<Publication, 'version' | 'batch'>): void {
+    const bytes = this.records.push(folded);
+    if (bytes > 0) this.#queued(bytes);
+  }
+
+  /** Sends what is queued at the end of this turn, or now where it is much. */
+  #queued(bytes: number): void {
     this.#unsentFrames += 1;
-    this.#unsentBytes += Math.max(frame.byteLength, recordBytes);
+    this.#unsentBytes += bytes;
     // a turn that publishes much must not push anything out of the backlog before it was offered to the sockets
     const { backlogFrames, backlogBytes, highWaterBytes } = this.limits;
     const much = this.#unsentFrames * 2 >= backlogFrames || this.#unsentBytes >= Math.min(highWaterBytes, backlogBytes / 2);

@@ -17,12 +17,13 @@ export interface JoinContext {
 /** The welcome for a hello of one who is fed from `backlog`. */
 export function welcome(hello: Hello, context: JoinContext, backlog: Backlog): Welcome {
   const { served, limits } = context;
-  const { resumed, reason } = decide(hello, context, backlog);
+  const version = hello.role === 'recorder' ? (served.folded?.() ?? served.version()) : served.version();
+  const { resumed, reason } = decide(hello, { ...context, version }, backlog);
   return {
     type: 'welcome',
     run: served.run,
     epoch: served.epoch,
-    version: served.version(),
+    version,
     layout: served.layout.toJSON(),
     encoding: 'f32',
     credit: { batches: limits.creditBatches, bytes: limits.creditBytes },
@@ -34,14 +35,14 @@ export function welcome(hello: Hello, context: JoinContext, backlog: Backlog): W
 
 function decide(
   { resume }: Hello,
-  { served, cache }: JoinContext,
+  { served, cache, version: newest }: JoinContext & { readonly version: number },
   backlog: Backlog,
 ): { resumed: boolean; reason: ResetReason | null } {
   if (resume === undefined) return { resumed: false, reason: null };
   const reason = refuseResume(resume, {
     run: served.run,
     epochs: served.epochs,
-    version: served.version(),
+    version: newest,
     digestAt: (version) => cache.digestAt(version),
     covers: (version) => backlog.find(version) !== undefined,
   });

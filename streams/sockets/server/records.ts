@@ -36,14 +36,14 @@ export class Records implements FeedSource {
   /** The records since somebody has been recording; an empty one where nobody has. */
   get backlog(): Backlog {
     const { backlogFrames: frames, backlogBytes: bytes } = this.#limits;
-    return (this.#backlog ??= new Backlog(this.#served.version(), { frames, bytes }));
+    return (this.#backlog ??= new Backlog(this.#folded, { frames, bytes }));
   }
 
   /** The snapshot frame of the newest version; the same bytes for all who ask. */
   weights(): WeightsAt {
     const { snapshotFrame } = this.#served;
     if (snapshotFrame === undefined) throw new Error('a recorder was let in though there are no snapshots');
-    return (this.#snapshot ??= { version: this.#served.version(), frame: snapshotFrame.call(this.#served) });
+    return (this.#snapshot ??= { version: this.#folded, frame: snapshotFrame.call(this.#served) });
   }
 
   nowMs(): number {
@@ -54,15 +54,21 @@ export class Records implements FeedSource {
    * Queues the record of a batch that is durable and folded; gives its bytes, 0 where nobody records. A batch that was not
    * admitted has no record, and the next one that was sends every recorder a snapshot.
    */
-  push({ from, version, batch }: Publication): number {
-    if (this.#backlog === undefined) return 0;
+  push({ version, batch }: Pick<Publication, 'version' | 'batch'>): number {
+    // one that was held back was queued when it was folded
+    if (this.#backlog === undefined || version <= this.#backlog.version) return 0;
     this.#snapshot = undefined;
     const { frame, payload } = (batch ?? {}) as Partial<Admitted>;
     if (frame === undefined || payload === undefined) return 0;
     const { run, epoch } = this.#served;
+    const from = version - 1;
     const { buffer, byteOffset, byteLength } = stampGradients(frame, { run, epoch, version, durableUpTo: from, payload });
     this.#backlog.push({ from, version, frame: Buffer.from(buffer, byteOffset, byteLength) });
     return byteLength;
+  }
+
+  get #folded(): number {
+    return this.#served.folded?.() ?? this.#served.version();
   }
 
   /** Lets go of everything once the last recorder has been gone for so long that it will not come back. */

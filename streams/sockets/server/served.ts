@@ -4,6 +4,16 @@ import type { Layout } from '../../../src/layout.ts';
 import type { Epochs } from '../protocol/resume.ts';
 import type { WeightsAt } from './feed.ts';
 
+/** What an operator may do to a trainer from outside. */
+export interface Control {
+  /** Publishes nothing until it is released. Throws `E_CONFIG` for what is no reason. */
+  hold(reason?: string): void;
+  /** Publishes what was held back; resolves with the published version. */
+  release(): Promise<number>;
+  /** Brings back the state of a version as a new one. Throws the codes of the trainer's `rollback`. */
+  rollback(version: number): Promise<{ readonly version: number; readonly to: number }>;
+}
+
 /** A trainer as its server sees it. Everything is read when it is needed; `weights` and `digest` once for each version. */
 export interface Served {
   /** The model's name, as in `/models/<name>`. */
@@ -19,12 +29,14 @@ export interface Served {
   readonly learningRate: number;
   /** The published version. */
   version(): number;
+  /** The version folded, which recorders follow: above the published one while publication is held. The published one unless told. */
+  folded?(): number;
   /** The xxHash64 of the published weights, as 16 hexadecimal digits. */
   digest(): string;
   /** A weights frame of the published version: owned, never written again. */
   weights(): Uint8Array;
   /**
-   * A snapshot frame of the published version, for recorders: owned, never written again. A server of a trainer without it
+   * A snapshot frame of the version folded, for recorders: owned, never written again. A server of a trainer without it
    * refuses recorders; so that they get records, the batches of its publications are admitted ones.
    */
   snapshotFrame?(): Uint8Array;
@@ -32,6 +44,8 @@ export interface Served {
   producer(name: string): { readonly producerEpoch: number; readonly sequence: number } | undefined;
   /** Why it takes no batches at the moment, as on a full disk; undefined where it takes them. */
   trouble(): GradwireError | undefined;
+  /** What an operator may do to the trainer from outside; nothing unless told. */
+  readonly control?: Control;
   /** What else the trainer shows under `GET /models/<name>`; plain data. */
   status(): object;
 }

@@ -27,6 +27,8 @@ export interface Server {
   readonly receivingBytes: number;
   /** A tap: queues each update, and for recorders its batch, in a shared backlog for all sockets, and passes it on unchanged. */
   broadcast<Input>(): MonoTypeOperatorFunction<Publication<Input>>;
+  /** Queues a batch that is folded and held back from publication, for recorders; its publication later does not queue it again. */
+  record(folded: Pick<Publication, 'version' | 'batch'>): void;
   /**
    * Takes nothing more, completes `arrivals$`, lets the batches in flight be answered, tells everybody that the trainer shuts
    * down (4001), and ends all connections. Each wait is limited by `closeMs`.
@@ -67,6 +69,7 @@ export async function serve(served: Served, options: ServeOptions = {}): Promise
       return hub.bodies.bytes;
     },
     broadcast: () => tap((publication) => hub.publish(publication)),
+    record: (folded) => hub.record(folded),
     close: () => (closed ??= close(http, hub, upgrades)),
   };
 }

@@ -1,0 +1,46 @@
+// What stands between the fold and the replicas: the gate, the hook that is asked at it, and rollbacks.
+import { Gate } from '../operators/gate.ts';
+import type { Guard } from '../operators/guard.ts';
+import type { Admitted, Step } from '../operators/flow.ts';
+import type { Control } from '../sockets/index.ts';
+import type { Held } from './held.ts';
+import { type RolledBack, Rollbacks } from './rollbacks.ts';
+
+/** Who is asked, and who is told. */
+interface GuardingOptions<Name extends string> {
+  readonly guard: Guard | undefined;
+  /** Where earlier versions are. */
+  readonly directory: string | undefined;
+  /** Told of each step that is held back. */
+  readonly onHeld: (step: Step<Name, Admitted<Name>>) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+/** One trainer's guarded publishing. */
+export class Guarding<Name extends string = string> implements Control {
+  readonly gate: Gate<Name>;
+  readonly rollbacks: Rollbacks<Name>;
+  readonly #held: Held<Name>;
+
+  constructor(held: Held<Name>, { guard, directory, onHeld, onError }: GuardingOptions<Name>) {
+    this.#held = held;
+    const onRollback = (version: number): void => void this.rollbacks.follow(version).catch(onError);
+    this.gate = new Gate({ version: held.version(), guard, onHeld, onRollback, onError });
+    this.rollbacks = new Rollbacks(held, this.gate, directory);
+  }
+
+  hold(reason?: string): void {
+    this.gate.hold(reason);
+  }
+
+  async release(): Promise<number> {
+    // a step may be on its way through the pipe in this very turn
+    await undefined;
+    this.gate.release();
+    return this.#held.version();
+  }
+
+  rollback(version: number): Promise<RolledBack> {
+    return this.rollbacks.rollBack(version);
+  }
+}
