@@ -2,17 +2,18 @@
 import { identity, merge, Subject, share, takeUntil, tap } from 'rxjs';
 import type { GradwireError } from '../src/errors.ts';
 import { admit } from './operators/admit.ts';
-import type { Admitted, Publication, Step } from './operators/flow.ts';
+import type { Admitted } from './operators/flow.ts';
 import { gated } from './operators/gated.ts';
 import { publish } from './operators/publish.ts';
 import { rmsprop } from './operators/rmsprop.ts';
 import { snapshot } from './operators/snapshot.ts';
 import { serveOptionsOf } from './sockets/server/serve-options.ts';
+import { acknowledge } from './trainer/acknowledge.ts';
 import { Failing } from './trainer/failing.ts';
+import { Guarding } from './trainer/guarding.ts';
 import { openHistory, recover } from './trainer/history.ts';
 import { refuseTrainerOptions, type TrainerOptions } from './trainer/options.ts';
 import { Pusher } from './trainer/pusher.ts';
-import { Guarding } from './trainer/guarding.ts';
 import { Trainer } from './trainer/running.ts';
 import { openServer } from './trainer/server.ts';
 
@@ -44,14 +45,8 @@ export async function trainer<Name extends string>(options: TrainerOptions<Name>
     opened.unshift(server);
     const pusher = new Pusher(held, optimizer, options.maxWaitingBytes);
     const closing$ = new Subject<void>();
-    const { threads } = options.optimizer ?? {};
     const failing = new Failing(options.onError);
-    const { guard, directory } = options;
-    const onHeld = (step: Step<Name, Admitted<Name>>): void => {
-      server.record(step);
-      acknowledge(step);
-    };
-    const guarding = (held.guarding = new Guarding(held, { guard, directory, onHeld, onError: failing.note }));
+    const guarding = new Guarding(held, { ...options, server, onError: failing.note });
 
     const durable$ = merge(server.arrivals$, pusher.arrivals$, guarding.rollbacks.arrivals$, failing.failed$).pipe(
       takeUntil(closing$),
@@ -59,7 +54,12 @@ export async function trainer<Name extends string>(options: TrainerOptions<Name>
       history.commit(),
     );
     const updates$ = durable$.pipe(
-      rmsprop<Name, Admitted<Name>>(model, { ...optimizer, threads, state: () => held.optimizer.state(), onRefused: giveUp }),
+      rmsprop<Name, Admitted<Name>>(model, {
+        ...optimizer,
+        threads: options.optimizer?.threads,
+        state: () => held.optimizer.state(),
+        onRefused: giveUp,
+      }),
       tap((step) => held.account(step)),
       snapshots
         ? snapshot<Name, Admitted<Name>>({
@@ -87,9 +87,4 @@ export async function trainer<Name extends string>(options: TrainerOptions<Name>
 /** What has been admitted and is in the journal must fold: a version left out would make another history. */
 function giveUp(error: GradwireError): never {
   throw error;
-}
-
-/** Durable, folded, published or held back: only now does its sender hear of it. */
-function acknowledge<Name extends string>({ batch, version }: Pick<Publication<Admitted<Name>>, 'batch' | 'version'>): void {
-  batch.answer({ type: 'ack', sequence: batch.header.sequence, version, duplicate: false });
 }

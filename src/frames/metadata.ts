@@ -19,7 +19,10 @@ export function demandKind(metadata: Metadata, kind: FrameKind): void {
   if (gradwire === undefined) throw new GradwireError('E_FRAME', 'no frame of ours: the metadata have no "gradwire" key');
   const format = kind === 'rollback' ? rollbackFormat : frameFormat;
   if (gradwire !== format) {
-    throw new GradwireError('E_FORMAT', `frame format ${quote(gradwire)}, this release reads ${quote(format)}; use a newer release`);
+    throw new GradwireError(
+      'E_FORMAT',
+      `frame format ${quote(gradwire)}, this release reads ${quote(format)}; use a newer release`,
+    );
   }
   if (found !== kind)
     throw new GradwireError('E_FRAME', `a frame of kind ${quote(found ?? '')}, expected ${quote(kind)}; nothing was applied`);

@@ -127,6 +127,7 @@ export function readRecord<Name extends string>(
       `version ${stamp.version}: the bytes have the check ${found}, the record says ${metadata.check}`,
     );
   }
-  const read = metadata.kind === 'rollback' ? readRollback(metadata, tensors, model) : readGradients(metadata, tensors, model, options);
+  const read =
+    metadata.kind === 'rollback' ? readRollback(metadata, tensors, model) : readGradients(metadata, tensors, model, options);
   return { stamp, ...read };
 }

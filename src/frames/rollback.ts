@@ -73,7 +73,8 @@ function floatsIn(tensors: Safetensors['tensors'], slot: string, { length }: Lay
 
 function owedIn(metadata: Metadata, tensors: Safetensors['tensors']): Map<string, Float64Array> {
   const names = metadata.owed === undefined ? [] : json(metadata, 'owed');
-  if (!Array.isArray(names)) throw new GradwireError('E_FRAME', 'the rollback does not say what its rows owe; nothing was applied');
+  if (!Array.isArray(names))
+    throw new GradwireError('E_FRAME', 'the rollback does not say what its rows owe; nothing was applied');
   return new Map(
     names.map((name, i) => {
       const data = tensors.get(`owed ${i}`)?.data;

@@ -49,7 +49,8 @@ export class Gate<Name extends string = string> {
   /** Why nothing is published; null where it is. */
   get held(): Hold | null {
     const to = this.#rollingBackTo;
-    const rollback = to === undefined ? undefined : { by: 'rollback' as const, reason: `a rollback to version ${to} is under way` };
+    const rollback =
+      to === undefined ? undefined : { by: 'rollback' as const, reason: `a rollback to version ${to} is under way` };
     const hold = rollback ?? this.#sticky ?? this.#passing;
     return hold === undefined ? null : { since: this.#back.from, ...hold };
   }
@@ -113,7 +114,9 @@ export class Gate<Name extends string = string> {
   #ask(guard: Guard, step: Step<Name, Admitted<Name>>): void {
     this.#passing = undefined;
     try {
-      const { hold, rollback } = readAnswer(guard(statisticsOf(step, { score: this.#score, held: this.held, published: this.#back.from })));
+      const { hold, rollback } = readAnswer(
+        guard(statisticsOf(step, { score: this.#score, held: this.held, published: this.#back.from })),
+      );
       if (hold !== undefined) this.#passing = { by: 'guard', reason: hold };
       if (rollback === undefined) return;
       this.begin(rollback);

@@ -1,5 +1,5 @@
 // gated: steps pass a gate on their way to publication; what it lets go later passes too.
-import { connect, endWith, filter, ignoreElements, map, merge, type MonoTypeOperatorFunction, takeUntil } from 'rxjs';
+import { connect, endWith, filter, ignoreElements, type MonoTypeOperatorFunction, map, merge, takeUntil } from 'rxjs';
 import type { Admitted, Step } from './flow.ts';
 import type { Gate } from './gate.ts';
 

@@ -38,6 +38,7 @@ function addressOf(text: string, model: string | undefined): string {
   const [, named] = /^\/models\/([^/]+)\/?$/.exec(pathname) ?? [];
   if (named === undefined && pathname !== '/') return wrong('its path must be /models/<name>, or nothing');
   const asked = model === undefined ? undefined : encodeURIComponent(model);
-  if (named !== undefined && asked !== undefined && named !== asked) return wrong(`it is not of the model ${quote(String(model))}`);
+  if (named !== undefined && asked !== undefined && named !== asked)
+    return wrong(`it is not of the model ${quote(String(model))}`);
   return `${protocol.replace('ws', 'http')}//${host}/models/${named ?? asked ?? 'default'}`;
 }

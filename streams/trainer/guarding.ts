@@ -1,18 +1,18 @@
 // What stands between the fold and the replicas: the gate, the hook that is asked at it, and rollbacks.
-import { Gate } from '../operators/gate.ts';
-import type { Guard } from '../operators/guard.ts';
+
 import type { Admitted, Step } from '../operators/flow.ts';
+import { Gate } from '../operators/gate.ts';
 import type { Control } from '../sockets/index.ts';
+import { acknowledge } from './acknowledge.ts';
 import type { Held } from './held.ts';
-import { type RolledBack, Rollbacks } from './rollbacks.ts';
+import type { TrainerOptions } from './options.ts';
+import { Rollbacks, type RolledBack } from './rollbacks.ts';
+import type { TrainerServer } from './server.ts';
 
 /** Who is asked, and who is told. */
-interface GuardingOptions<Name extends string> {
-  readonly guard: Guard | undefined;
-  /** Where earlier versions are. */
-  readonly directory: string | undefined;
-  /** Told of each step that is held back. */
-  readonly onHeld: (step: Step<Name, Admitted<Name>>) => void;
+interface GuardingOptions extends Pick<TrainerOptions, 'guard' | 'directory'> {
+  /** Hears of each step that is held back, for recorders. */
+  readonly server: Pick<TrainerServer, 'record'>;
   readonly onError: (error: unknown) => void;
 }
 
@@ -22,8 +22,13 @@ export class Guarding<Name extends string = string> implements Control {
   readonly rollbacks: Rollbacks<Name>;
   readonly #held: Held<Name>;
 
-  constructor(held: Held<Name>, { guard, directory, onHeld, onError }: GuardingOptions<Name>) {
+  constructor(held: Held<Name>, { guard, directory, server, onError }: GuardingOptions) {
     this.#held = held;
+    held.guarding = this;
+    const onHeld = (step: Step<Name, Admitted<Name>>): void => {
+      server.record(step);
+      acknowledge(step);
+    };
     const onRollback = (version: number): void => void this.rollbacks.follow(version).catch(onError);
     this.gate = new Gate({ version: held.version(), guard, onHeld, onRollback, onError });
     this.rollbacks = new Rollbacks(held, this.gate, directory);

@@ -3,6 +3,7 @@ import { asyncScheduler, Subject } from 'rxjs';
 import { digestInSlices } from '../../src/digest.ts';
 import { type ErrorCode, GradwireError, quote } from '../../src/errors.ts';
 import { encodeRollbackInSlices, rollbackProducer } from '../../src/frames/rollback.ts';
+import type { Snapshot } from '../../src/frames/snapshot.ts';
 import { Rollback } from '../../src/rmsprop/state/rollback.ts';
 import type { Work } from '../../src/work.ts';
 import type { Answer, Arrival } from '../operators/flow.ts';
@@ -79,7 +80,7 @@ export class Rollbacks<Name extends string = string> {
   }
 
   async #finish(directory: string, to: number): Promise<RolledBack> {
-    const { state, optimizer } = await restore(directory, { version: to });
+    const { state, optimizer } = await restoreLive(directory, to);
     const { model, epoch, layout } = this.#held;
     const identity = { model, producerEpoch: epoch, sequence: ++this.#sequence };
     const frame = await done(encodeRollbackInSlices(identity, { state, optimizer }));
@@ -99,6 +100,21 @@ export class Rollbacks<Name extends string = string> {
       };
       this.arrivals$.next({ ...arrival, answer });
     });
+  }
+}
+
+// the trainer itself removes old snapshots and segments while they are read
+const mostTries = 3;
+
+/** The state at a version of a directory that is being written. Throws the codes of `restore`. */
+async function restoreLive(directory: string, version: number): Promise<Snapshot> {
+  for (let i = 1; ; i++) {
+    try {
+      return await restore(directory, { version });
+    } catch (error) {
+      const gone = (error as { cause?: { code?: unknown } }).cause?.code === 'ENOENT';
+      if (!gone || i === mostTries) throw error;
+    }
   }
 }
 

@@ -1,8 +1,8 @@
 // `gradwire rollback URL|DIRECTORY --to VERSION`: the state of an earlier version as a new one.
 import { Command } from 'commander';
-import { trainer } from '../../trainer.ts';
-import { isRecording } from '../../recordings/index.ts';
 import { GradwireError, quote } from '../../../src/errors.ts';
+import { isRecording } from '../../recordings/index.ts';
+import { trainer } from '../../trainer.ts';
 import { isAddress, operate } from '../operate.ts';
 import { integer } from '../options.ts';
 import { print, readingProgress } from '../output.ts';
@@ -17,7 +17,7 @@ interface RollbackOptions {
 export function rollbackCommand(): Command {
   return new Command('rollback')
     .description('make the whole state of an earlier version the newest, as a new version; what came after it is undone')
-    .argument('<trainer>', "a trainer that runs, as its `serve` printed it, or the directory of one that does not")
+    .argument('<trainer>', 'a trainer that runs, as its `serve` printed it, or the directory of one that does not')
     .requiredOption('--to <version>', 'the version to go back to', integer(0))
     .option('--model <name>', 'which model (default: the one in the URL, or default)')
     .option('--json', 'one JSON object')
@@ -26,13 +26,16 @@ export function rollbackCommand(): Command {
 }
 
 async function run(where: string, { to, model, json }: RollbackOptions): Promise<void> {
-  const done = isAddress(where) ? await operate({ url: where, model, action: 'rollback', body: { version: to } }) : await offline(where, to);
+  const done = isAddress(where)
+    ? await operate({ url: where, model, action: 'rollback', body: { version: to } })
+    : await offline(where, to);
   print(done, { json });
 }
 
 /** A trainer for one rollback, without a port: it takes the lock, goes back, writes a snapshot and is gone. */
 async function offline(directory: string, to: number): Promise<Record<string, unknown>> {
-  if (!(await isRecording(directory))) throw new GradwireError('E_RECORDING', `${quote(directory)} has no recording to go back in`);
+  if (!(await isRecording(directory)))
+    throw new GradwireError('E_RECORDING', `${quote(directory)} has no recording to go back in`);
   const bar = readingProgress('recovering');
   const t = await trainer({ directory, progress: bar.update }).finally(bar.stop);
   try {

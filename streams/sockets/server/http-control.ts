@@ -42,11 +42,13 @@ async function act(
   what: (control: Control, body: Body) => object | Promise<object>,
 ): Promise<void> {
   const { control } = served;
-  if (control === undefined) return replyError(exchange, 503, new GradwireError('E_NOT_READY', 'this server has no trainer to control'));
+  if (control === undefined)
+    return replyError(exchange, 503, new GradwireError('E_NOT_READY', 'this server has no trainer to control'));
   const bytes = await readBody(exchange, bodies, mostBytes);
   if (bytes === 'gone') return;
   try {
-    if (typeof bytes === 'string') throw new GradwireError('E_TOO_LARGE', `the body has at most ${mostBytes} bytes; nothing was done`);
+    if (typeof bytes === 'string')
+      throw new GradwireError('E_TOO_LARGE', `the body has at most ${mostBytes} bytes; nothing was done`);
     replyJson(exchange, 200, await what(control, bodyOf(bytes, names)));
   } catch (error) {
     if (!(error instanceof GradwireError)) throw error;
@@ -73,7 +75,8 @@ function bodyOf(bytes: Uint8Array, names: readonly string[]): Body {
   } catch (cause) {
     throw new GradwireError('E_PROTOCOL', `the body must be ${expected}; it is no JSON; nothing was done`, { cause });
   }
-  const fits = typeof body === 'object' && body !== null && !Array.isArray(body) && Object.keys(body).every((name) => names.includes(name));
+  const fits =
+    typeof body === 'object' && body !== null && !Array.isArray(body) && Object.keys(body).every((name) => names.includes(name));
   if (fits) return body as Body;
   throw new GradwireError('E_PROTOCOL', `the body must be ${expected}; nothing was done`);
 }
