@@ -1,8 +1,8 @@
 // The trainer: admission, journal, optimizer, snapshots, publication and broadcast in one line of flow.
-import { identity, merge, Subject, share, takeUntil, tap } from 'rxjs';
+import { identity, type MonoTypeOperatorFunction, merge, Subject, share, takeUntil, tap } from 'rxjs';
 import type { GradwireError } from '../src/errors.ts';
 import { admit } from './operators/admit.ts';
-import type { Admitted } from './operators/flow.ts';
+import type { Admitted, Step } from './operators/flow.ts';
 import { gated } from './operators/gated.ts';
 import { publish } from './operators/publish.ts';
 import { rmsprop } from './operators/rmsprop.ts';
@@ -11,8 +11,9 @@ import { serveOptionsOf } from './sockets/server/serve-options.ts';
 import { acknowledge } from './trainer/acknowledge.ts';
 import { Failing } from './trainer/failing.ts';
 import { Guarding } from './trainer/guarding.ts';
+import type { Held } from './trainer/held.ts';
 import { openHistory, recover } from './trainer/history.ts';
-import { refuseTrainerOptions, type TrainerOptions } from './trainer/options.ts';
+import { refuseTrainerOptions, type SnapshotSettings, type TrainerOptions } from './trainer/options.ts';
 import { Pusher } from './trainer/pusher.ts';
 import { Trainer } from './trainer/running.ts';
 import { openServer } from './trainer/server.ts';
@@ -40,11 +41,12 @@ export async function trainer<Name extends string>(options: TrainerOptions<Name>
   try {
     const held = await recover(history);
     const { layout: model, model: name, run, epoch, published } = held;
-    const { optimizer, snapshots } = history;
+    const { optimizer } = history;
     const server = await openServer(held, options.listen);
     opened.unshift(server);
     const pusher = new Pusher(held, optimizer, options.maxWaitingBytes);
     const closing$ = new Subject<void>();
+    const { threads } = options.optimizer ?? {};
     const failing = new Failing(options.onError);
     const guarding = new Guarding(held, { ...options, server, onError: failing.note });
 
@@ -54,22 +56,9 @@ export async function trainer<Name extends string>(options: TrainerOptions<Name>
       history.commit(),
     );
     const updates$ = durable$.pipe(
-      rmsprop<Name, Admitted<Name>>(model, {
-        ...optimizer,
-        threads: options.optimizer?.threads,
-        state: () => held.optimizer.state(),
-        onRefused: giveUp,
-      }),
+      rmsprop<Name, Admitted<Name>>(model, { ...optimizer, threads, state: () => held.optimizer.state(), onRefused: giveUp }),
       tap((step) => held.account(step)),
-      snapshots
-        ? snapshot<Name, Admitted<Name>>({
-            every: options.snapshots?.every,
-            intervalMs: options.snapshots?.intervalMs,
-            write: (frame, at) => snapshots.write(frame, at),
-            context: () => held.context(),
-            onError: failing.note,
-          })
-        : identity,
+      snapshotting(held, options.snapshots, failing.note),
       gated(guarding.gate),
       publish<Name, Admitted<Name>>({ name, run, epoch, published }),
       tap((publication) => held.show(publication)),
@@ -82,6 +71,23 @@ export async function trainer<Name extends string>(options: TrainerOptions<Name>
     for (const each of opened) await each.close();
     throw error;
   }
+}
+
+/** Snapshots of the steps, where there is a directory for them. */
+function snapshotting<Name extends string>(
+  held: Held<Name>,
+  { every, intervalMs }: SnapshotSettings = {},
+  onError: (error: unknown) => void,
+): MonoTypeOperatorFunction<Step<Name, Admitted<Name>>> {
+  const { snapshots } = held.history;
+  if (snapshots === undefined) return identity;
+  return snapshot<Name, Admitted<Name>>({
+    every,
+    intervalMs,
+    write: (frame, at) => snapshots.write(frame, at),
+    context: () => held.context(),
+    onError,
+  });
 }
 
 /** What has been admitted and is in the journal must fold: a version left out would make another history. */

@@ -1,7 +1,5 @@
 // `gradwire rollback URL|DIRECTORY --to VERSION`: the state of an earlier version as a new one.
 import { Command } from 'commander';
-import { GradwireError, quote } from '../../../src/errors.ts';
-import { isRecording } from '../../recordings/index.ts';
 import { trainer } from '../../trainer.ts';
 import { isAddress, operate } from '../operate.ts';
 import { integer } from '../options.ts';
@@ -34,8 +32,6 @@ async function run(where: string, { to, model, json }: RollbackOptions): Promise
 
 /** A trainer for one rollback, without a port: it takes the lock, goes back, writes a snapshot and is gone. */
 async function offline(directory: string, to: number): Promise<Record<string, unknown>> {
-  if (!(await isRecording(directory)))
-    throw new GradwireError('E_RECORDING', `${quote(directory)} has no recording to go back in`);
   const bar = readingProgress('recovering');
   const t = await trainer({ directory, progress: bar.update }).finally(bar.stop);
   try {
