@@ -14,8 +14,8 @@ const schema = {
   title: 'The metadata of a gradwire journal record, a safetensors buffer',
   type: 'object',
   properties: {
-    gradwire: { enum: ['1', '2'] },
-    kind: { enum: ['gradients', 'rollback'] },
+    gradwire: { const: '1' },
+    kind: { const: 'gradients' },
     model: { type: 'string' },
     producer: { type: 'string' },
     producerEpoch: decimal,
