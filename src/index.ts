@@ -38,5 +38,6 @@ export type { LearningRate, Schedule } from './rmsprop/schedules/schedules.ts';
 export type { StateFormat } from './rmsprop/state/exchange.ts';
 export type { KerasWeights } from './rmsprop/state/keras-weights.ts';
 export type { LossScaleState } from './rmsprop/state/loss-scale.ts';
+export { Rollback, type RollbackTarget } from './rmsprop/state/rollback.ts';
 export type { RMSpropState, Slots } from './rmsprop/state/state.ts';
 export { Tensors } from './tensors.ts';

@@ -3,11 +3,13 @@ import { connect, identity, ignoreElements, merge, type OperatorFunction, pipe, 
 import type { GradwireError } from '../src/errors.ts';
 import { admit } from './operators/admit.ts';
 import type { Admitted, Step } from './operators/flow.ts';
+import { gated } from './operators/gated.ts';
 import { publish } from './operators/publish.ts';
 import { rmsprop } from './operators/rmsprop.ts';
 import { snapshot } from './operators/snapshot.ts';
 import { serveOptionsOf } from './sockets/server/serve-options.ts';
 import { Failing } from './trainer/failing.ts';
+import { Guarding } from './trainer/guarding.ts';
 import type { Held } from './trainer/held.ts';
 import { openHistory, recover } from './trainer/history.ts';
 import { refuseTrainerOptions, type TrainerOptions } from './trainer/options.ts';
@@ -15,10 +17,13 @@ import { Pusher } from './trainer/pusher.ts';
 import { Trainer } from './trainer/running.ts';
 import { openServer, type TrainerServer } from './trainer/server.ts';
 
-export type { TrainerStatus } from './trainer/held.ts';
+export type { Hold } from './operators/gate.ts';
+export type { Guard, GuardAnswer, Score, Scored, StepStatistics } from './operators/guard.ts';
 export type { SnapshotSettings, TrainerOptions } from './trainer/options.ts';
 export type { Pushed } from './trainer/pusher.ts';
+export type { RolledBack } from './trainer/rollbacks.ts';
 export { Trainer } from './trainer/running.ts';
+export type { TrainerStatus } from './trainer/status.ts';
 
 /**
  * A running trainer: it has recovered its directory's newest version and listens when the promise resolves. `close()` ends it.
@@ -42,8 +47,9 @@ export async function trainer<Name extends string>(options: TrainerOptions<Name>
     const closing$ = new Subject<void>();
     const { threads } = options.optimizer ?? {};
     const failing = new Failing(options.onError);
+    const guarding = new Guarding(held, { ...options, onError: failing.note });
 
-    const durable$ = merge(server.arrivals$, pusher.arrivals$, failing.failed$).pipe(
+    const durable$ = merge(server.arrivals$, pusher.arrivals$, guarding.rollbacks.arrivals$, failing.failed$).pipe(
       takeUntil(closing$),
       admit(model, held.admission(options.maxStaleness)),
       history.commit(),
@@ -52,17 +58,19 @@ export async function trainer<Name extends string>(options: TrainerOptions<Name>
       rmsprop<Name, Admitted<Name>>(model, { ...optimizer, threads, state: () => held.optimizer.state(), onRefused: giveUp }),
       tap((step) => held.account(step)),
     );
+    const { gate } = guarding;
     const tell = pipe(
-      publish<Name, Admitted<Name>>({ ...options.publish, name, run, epoch, published }),
+      gated<Name>(gate),
+      publish<Name, Admitted<Name>>({ ...options.publish, name, run, epoch, published, gate }),
       tap((publication) => held.show(publication)),
       server.broadcast(),
     );
     const updates$ = steps$.pipe(
-      // replicas hear first, but no sender waits for what is merged
+      // replicas hear first, but no sender waits for what is merged or held back
       connect((each$) => merge(each$.pipe(tell), each$.pipe(keeping(held, server, options, failing)))),
       share({ resetOnComplete: false, resetOnError: false, resetOnRefCountZero: false }),
     );
-    return new Trainer({ held, server, pusher, updates$, closing$ });
+    return new Trainer({ held, server, pusher, guarding, updates$, closing$ });
   } catch (error) {
     for (const each of opened) await each.close();
     throw error;

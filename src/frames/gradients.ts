@@ -95,9 +95,9 @@ export function readGradients<Name extends string>(
   return { header, gradients: checkGradients(model, record as GradientRecord<Name>, options) };
 }
 
-/** The header alone; throws `E_FRAME` where it is not whole. */
-function headerOf(metadata: Metadata): GradientsHeader {
-  demandKind(metadata, 'gradients');
+/** The header alone, of gradients unless told; throws `E_FRAME` where it is not whole. */
+export function headerOf(metadata: Metadata, kind: 'gradients' | 'rollback' = 'gradients'): GradientsHeader {
+  demandKind(metadata, kind);
   const producer = text(metadata, 'producer');
   if (!isPrintable(producer))
     throw new GradwireError('E_FRAME', `the producer ${quote(producer)} has control characters; nothing was applied`);

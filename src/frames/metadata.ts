@@ -4,20 +4,24 @@ import { GradwireError, quote } from '../errors.ts';
 /** Metadata as the safetensors reader gives it: strings by key, without a prototype. */
 export type Metadata = Readonly<Record<string, string>>;
 
-/** The four kinds of frame. */
-export type FrameKind = 'gradients' | 'update' | 'weights' | 'snapshot';
+/** The kinds of frame; a rollback stands in recordings alone. */
+export type FrameKind = 'gradients' | 'update' | 'weights' | 'snapshot' | 'rollback';
 
 /** The version of the frame format that this release writes and reads: the value of the key `gradwire`. */
 export const frameFormat = '1';
+
+/** The format of rollbacks: a release that would not know what to do with one asks for a newer release. */
+export const rollbackFormat = '2';
 
 /** Throws `E_FRAME` unless the metadata are those of a frame of that kind in a format that this release reads. */
 export function demandKind(metadata: Metadata, kind: FrameKind): void {
   const { gradwire, kind: found } = metadata;
   if (gradwire === undefined) throw new GradwireError('E_FRAME', 'no frame of ours: the metadata have no "gradwire" key');
-  if (gradwire !== frameFormat) {
+  const format = kind === 'rollback' ? rollbackFormat : frameFormat;
+  if (gradwire !== format) {
     throw new GradwireError(
       'E_FORMAT',
-      `frame format ${quote(gradwire)}, this release reads ${quote(frameFormat)}; use a newer release`,
+      `frame format ${quote(gradwire)}, this release reads ${quote(format)}; use a newer release`,
     );
   }
   if (found !== kind)

@@ -1,10 +1,11 @@
-// The journal record: a gradients frame stamped with the version it became.
+// The journal record: a gradients frame, or a rollback's, stamped with the version it became.
 import { digestOf } from '../digest.ts';
 import { GradwireError } from '../errors.ts';
 import type { CheckOptions } from '../gradients/check.ts';
 import type { Layout } from '../layout.ts';
 import { type GradientsFrame, readGradients } from './gradients.ts';
 import { count, digestIn, text } from './metadata.ts';
+import { readRollback } from './rollback.ts';
 import { deserialize, safetensorsLimits, withMetadata, withMetadataInParts, withoutMetadata } from './safetensors.ts';
 
 /** What the journal adds to a frame. */
@@ -102,7 +103,7 @@ function dataOf(frame: Uint8Array): Uint8Array {
 }
 
 /**
- * Reads a journal record and checks it.
+ * Reads a journal record and checks it; the gradients of a rollback are a `Rollback`.
  *
  * @throws GradwireError `E_CHECK` where the tensors' bytes are not those that were written, and the codes of a gradients frame.
  */
@@ -126,5 +127,7 @@ export function readRecord<Name extends string>(
       `version ${stamp.version}: the bytes have the check ${found}, the record says ${metadata.check}`,
     );
   }
-  return { stamp, ...readGradients(metadata, tensors, model, options) };
+  const read =
+    metadata.kind === 'rollback' ? readRollback(metadata, tensors, model) : readGradients(metadata, tensors, model, options);
+  return { stamp, ...read };
 }

@@ -115,9 +115,9 @@ function refuseStrangers(tensors: Safetensors['tensors'], { tensors: own }: Layo
 }
 
 /** What not every optimizer carries, as JSON; nothing where this one does not. */
-function furtherState({ skipped = 0, lossScale, accumulating }: RMSpropState): { state?: string } {
+export function furtherState({ skipped = 0, undone, lossScale, accumulating }: RMSpropState): { state?: string } {
   if (skipped === 0 && lossScale === undefined && accumulating === undefined) return {};
-  return { state: JSON.stringify({ skipped, lossScale, accumulating }) };
+  return { state: JSON.stringify({ skipped, undone, lossScale, accumulating }) };
 }
 
 /** The published weights of tensors that differ from the parameters. */

@@ -97,7 +97,8 @@ export function gradientsOf<Name extends string>(
 ): Gradients<Name> {
   const { checked = batch } = (batch ?? {}) as { checked?: unknown };
   if (checked instanceof Gradients) {
-    return checked.layout === model
+    // without tensors it is a rollback, whose state says for itself whether it fits
+    return checked.layout === model || checked.tensors.length === 0
       ? (checked as Gradients<Name>)
       : shapeGradients(model, checked.toRecord() as GradientRecord<Name>, options);
   }

@@ -12,11 +12,12 @@ import { configOf } from './options/options.ts';
 import { checkedRate, decayedRate } from './schedules/schedules.ts';
 import { exportSlots, importSlots, type StateFormat } from './state/exchange.ts';
 import { type KerasWeights, kerasWeightsOf, setKerasWeights } from './state/keras-weights.ts';
+import { asVersion, movementBetween, Rollback } from './state/rollback.ts';
 import { type RMSpropState, restoreState, stateOf } from './state/state.ts';
 
 /** What one step did. */
 export interface StepResult<Name extends string = string> extends Outcome<Name> {
-  /** Batches folded, this one included. */
+  /** Batches folded, this one included; a rollback counts as one. */
   readonly version: number;
   /** The learning rate of this step, as rounded to float32; groups may multiply it. */
   readonly learningRate: number;
@@ -40,7 +41,9 @@ export class RMSprop<Name extends string = string> {
   readonly #inPlace: Gradients<Name>;
   readonly #check: CheckOptions;
   #version = 0;
+  // versions that are no iteration, and how many of them rollbacks undid
   #skipped = 0;
+  #undone = 0;
 
   /** @throws GradwireError `E_LAYOUT` for what is no layout, `E_CONFIG` for an option, `E_UNKNOWN`, `E_SHAPE`, `E_DTYPE` or `E_NONFINITE` for initial parameters. */
   constructor(model: Layout<Name>, options: RMSpropOptions<Name> = {}) {
@@ -68,14 +71,14 @@ export class RMSprop<Name extends string = string> {
     return new RMSprop((model ?? layout({})) as Layout<Name>, readKerasConfig(config) as RMSpropOptions<Name>);
   }
 
-  /** Batches folded so far: Keras' `iterations`. */
+  /** Batches folded so far: Keras' `iterations`, unless there was a rollback. */
   get version(): number {
     return this.#version;
   }
 
   /** Batches that a dynamic loss scale has left out; they count as versions. */
   get skipped(): number {
-    return this.#skipped;
+    return this.#skipped - this.#undone;
   }
 
   /** Largest |g| that a batch may hold. */
@@ -91,15 +94,17 @@ export class RMSprop<Name extends string = string> {
   /**
    * Folds one batch: dense tensors as `Float32Array`, rows as `{ rows, values }`, some of the model's tensors in any order; or,
    * without an argument, what stands in {@link gradients} for all tensors. Tensors that the batch does not hold stay as they
-   * are. Refused batches change nothing.
+   * are. Refused batches change nothing. A recorded {@link Rollback} is folded too, where it was made with this configuration.
    *
-   * @throws GradwireError `E_BATCH_EMPTY`, `E_BATCH`, `E_UNKNOWN`, `E_SHAPE`, `E_DTYPE`, `E_ROWS`, `E_NONFINITE` or `E_RANGE`.
+   * @throws GradwireError `E_CONFIG_DRIFT` for a rollback; `E_BATCH_EMPTY`, `E_BATCH`, `E_UNKNOWN`, `E_SHAPE`, `E_DTYPE`, `E_ROWS`, `E_NONFINITE` or `E_RANGE`.
    */
   step(batch?: Foldable<Name>): StepResult<Name> {
     const { all, fold, mostRate } = this.#engine;
     // biome-ignore lint/complexity/noArguments: a batch that is undefined by mistake is not the same as none; rest parameters take 1 µs
     const given = arguments.length === 0 ? this.#inPlace : batch;
-    const { tensors } = gradientsOf(this.layout, given as Foldable<Name>, this.#check);
+    const gradients = gradientsOf(this.layout, given as Foldable<Name>, this.#check);
+    if (gradients instanceof Rollback) return this.#rollBack(gradients);
+    const { tensors } = gradients;
     const folded = this.#version - this.#skipped;
     const t = this.#updates;
     const rate = checkedRate(all.lr, t, mostRate);
@@ -109,6 +114,20 @@ export class RMSprop<Name extends string = string> {
     this.#version += 1;
     if (outcome.skipped) this.#skipped += 1;
     return resultOf(this.#version, learningRate, outcome as Outcome<Name>);
+  }
+
+  #rollBack({ to, state, optimizer }: Rollback<Name>): StepResult<Name> {
+    const version = this.#version + 1;
+    if (JSON.stringify(optimizer) !== JSON.stringify(this.getConfig())) {
+      const text = `version ${version} is a rollback to version ${to}, whose state these hyper-parameters did not make`;
+      throw new GradwireError('E_CONFIG_DRIFT', `${text}; fold what comes before it or after it, or with those of the run`);
+    }
+    const { parameters } = this.#engine.arena;
+    const updateNorm = state.parameters.length === parameters.length ? movementBetween(parameters, state.parameters) : 0;
+    this.restore(asVersion(state, version));
+    const touched = this.layout.tensors.map((tensor) => ({ tensor, rows: undefined }));
+    const outcome = { gradientNorm: 0, updateNorm, clipFactor: 1, rowsTouched: 1, skipped: false, updated: true, touched };
+    return { version, learningRate: this.learningRate, ...outcome };
   }
 
   /**
@@ -128,6 +147,7 @@ export class RMSprop<Name extends string = string> {
   #setUpdates(updates: number): void {
     this.#version = updates * this.#engine.all.gradientAccumulationSteps;
     this.#skipped = 0;
+    this.#undone = 0;
   }
 
   // updates made, which is what Keras counts as iterations
@@ -185,7 +205,7 @@ export class RMSprop<Name extends string = string> {
    *   whose pages take several times as long as the copy.
    */
   state(spare?: RMSpropState): RMSpropState {
-    return stateOf(this.layout, this.#engine, { version: this.#version, skipped: this.#skipped }, spare);
+    return stateOf(this.layout, this.#engine, { version: this.#version, skipped: this.#skipped, undone: this.#undone }, spare);
   }
 
   /**
@@ -197,6 +217,7 @@ export class RMSprop<Name extends string = string> {
     restoreState(this.layout, this.#engine, state);
     this.#version = state.version;
     this.#skipped = state.skipped ?? 0;
+    this.#undone = state.undone ?? 0;
   }
 
   /** The xxHash64 of all parameters in layout order, little-endian, as 16 hexadecimal digits. */

@@ -46,6 +46,8 @@ export function admit<Name extends string>(
     });
 }
 
+type Known<Name extends string> = Pick<Admitted<Name>, 'header' | 'checked' | 'payload'>;
+
 class Desk<Name extends string> {
   readonly #model: Layout<Name>;
   readonly #options: AdmitOptions;
@@ -66,6 +68,7 @@ class Desk<Name extends string> {
   judge(arrival: Arrival): Admitted<Name> | undefined {
     let sequence: number | null = null;
     if (this.#revoked) this.#rewind();
+    if (arrival.known !== undefined) return this.#admit(arrival, arrival.known as Known<Name>);
     try {
       const { metadata, tensors } = deserialize(arrival.frame);
       if (/^(0|[1-9]\d{0,15})$/.test(metadata.sequence ?? '')) sequence = Number(metadata.sequence);
@@ -84,10 +87,14 @@ class Desk<Name extends string> {
     }
   }
 
-  #admit(arrival: Arrival, rest: Pick<Admitted<Name>, 'header' | 'checked' | 'payload'>): Admitted<Name> {
+  #admit(arrival: Arrival, rest: Known<Name>): Admitted<Name> {
     const version = ++this.#last;
     this.#producers.note(rest.header, rest.payload, version);
+    let answered = false;
     const answer = (given: Answer): void => {
+      // one that was held back is answered when it is folded, and passes the end of the pipe later
+      if (answered) return;
+      answered = true;
       if (given.type === 'nack') this.#revoked = true;
       arrival.answer(given);
       for (const follower of this.#followers.get(version) ?? [])

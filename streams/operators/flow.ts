@@ -1,5 +1,6 @@
 // What flows through a trainer's pipe, station by station: arrival, admitted batch, step, publication.
 import type { GradientsHeader } from '../../src/frames/gradients.ts';
+import type { UpdateHeader } from '../../src/frames/update.ts';
 import type { Gradients } from '../../src/gradients/check.ts';
 import type { RMSprop, StepResult } from '../../src/rmsprop/rmsprop.ts';
 import type { Tensors } from '../../src/tensors.ts';
@@ -35,12 +36,14 @@ export interface Arrival {
   readonly frame: Uint8Array;
   /** Called once: with the ack when the batch is durable and folded, or with the nack. */
   readonly answer: (answer: Answer) => void;
+  /** What is known already where the trainer made it itself, as a rollback: it is not checked, only given its version. */
+  readonly known?: Pick<Admitted, 'header' | 'checked' | 'payload'>;
 }
 
 /** A batch that passed the checks and has its version. */
 export interface Admitted<Name extends string = string> extends Arrival {
   readonly header: GradientsHeader;
-  /** The checked gradients, which the optimizer trusts. */
+  /** The checked gradients, or the rollback, which the optimizer trusts. */
   readonly checked: Gradients<Name>;
   /** The version that folding it makes. */
   readonly version: number;
@@ -58,6 +61,16 @@ export interface Step<Name extends string = string, Input = unknown> extends Ste
   readonly optimizer: RMSprop<Name>;
   /** Batches refused so far in this subscription. */
   readonly refused: number;
+  /** Where earlier steps were held back, what is published with this one. */
+  readonly merged?: Merged;
+}
+
+/** The steps that one publication publishes together. */
+export interface Merged {
+  /** The version that was published last. */
+  readonly from: number;
+  /** Who made their batches, oldest first; of more than 1,024 the newest alone. */
+  readonly folded: UpdateHeader['folded'];
 }
 
 /** What recorders are told of a step: the batch, which is an admitted one where they are to have it, and the version it made. */
@@ -77,6 +90,6 @@ export interface Publication<Input = unknown> {
   readonly frame: Uint8Array;
   /** The published weights: a **live view**. */
   readonly weights: Tensors;
-  /** The batches that it merges, in the order of their versions; none where `from` is `version`. */
+  /** The batches that it merges, in the order of their versions; none where `from` is `version`, and of what a guard held back the last. */
   readonly batches: readonly Input[];
 }

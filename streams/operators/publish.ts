@@ -4,6 +4,7 @@ import {
   connect,
   debounceTime,
   defer,
+  EMPTY,
   endWith,
   filter,
   ignoreElements,
@@ -19,6 +20,7 @@ import { type EncodingOptions, encodingOf, encodingOptionNames } from '../../src
 import { GradwireError, refuseUnknownOptions } from '../../src/errors.ts';
 import type { Published } from '../../src/published.ts';
 import type { Publication, Step } from './flow.ts';
+import type { Gate } from './gate.ts';
 import { Publisher } from './publisher.ts';
 
 /** How and how often: every version, unless told. */
@@ -43,6 +45,8 @@ export interface PublishOptions<Name extends string = string> extends PublishSet
   readonly epoch?: number;
   /** The published weights to go on from, which have an encoding of their own; unless told, the first update brings what its steps touched in `f32`. */
   readonly published?: Published<Name>;
+  /** What may hold back steps before they come here; nothing goes out while it does. */
+  readonly gate?: Pick<Gate, 'held' | 'free$'>;
   /** The clock of `intervalMs` and `settleMs`. */
   readonly scheduler?: SchedulerLike;
 }
@@ -73,8 +77,8 @@ export function refusePublishSettings(what: string, options: PublishSettings, mo
 export function publish<Name extends string, Input>(
   options: PublishOptions<Name> = {},
 ): OperatorFunction<Step<Name, Input>, Publication<Input>> {
-  refusePublishSettings('publish', options, ['name', 'run', 'epoch', 'published', 'scheduler']);
-  const { every = 1, intervalMs, settleMs = 1000, scheduler = asyncScheduler, published } = options;
+  refusePublishSettings('publish', options, ['name', 'run', 'epoch', 'published', 'gate', 'scheduler']);
+  const { every = 1, intervalMs, settleMs = 1000, scheduler = asyncScheduler, published, gate } = options;
   const isLossy = published?.encoding.isLossy ?? encodingOf(options).isLossy;
   return (source) =>
     defer(() => {
@@ -88,7 +92,7 @@ export function publish<Name extends string, Input>(
               const end$ = steps$.pipe(ignoreElements(), endWith(true));
               const due$ = steps$.pipe(filter((waiting) => waiting >= every));
               // at the end of the source debounceTime emits at once
-              const idle$ = steps$.pipe(debounceTime(settleMs, scheduler));
+              const idle$ = merge(steps$.pipe(debounceTime(settleMs, scheduler)), gate?.free$.pipe(map(() => 0)) ?? EMPTY);
               const ready$ = merge(due$.pipe(map(() => 'publish' as const)), idle$.pipe(map(() => 'settle' as const)));
               const last$ = end$.pipe(map(() => 'settle' as const));
               // what waits is kept in memory, and named in one header: both have their limits, whatever the interval

@@ -5,6 +5,7 @@ import type { Form } from '../../src/frames/forms.ts';
 import { encodeUpdate, type UpdateHeader } from '../../src/frames/update.ts';
 import { Published } from '../../src/published.ts';
 import type { Publication, Step } from './flow.ts';
+import { originOf } from './origin.ts';
 import type { PublishOptions } from './publish.ts';
 
 // batches that wait to be published, the bytes of their frames, and of what an update's header says of them
@@ -16,7 +17,7 @@ export class Publisher<Name extends string, Input> {
   #published: Published<Name> | undefined;
   #newest: Pick<Step<Name, Input>, 'version' | 'learningRate' | 'parameters'> | undefined;
   #batches: Input[] = [];
-  #folded: Origin[] = [];
+  #folded: UpdateHeader['folded'][number][] = [];
   #frameBytes = 0;
   #labelBytes = 0;
   // what replicas held before the first step is not known here, unless it was told
@@ -32,12 +33,12 @@ export class Publisher<Name extends string, Input> {
   }
 
   /** Takes up a step; gives the number of versions that wait. */
-  note({ version, learningRate, parameters, touched, batch }: Step<Name, Input>): number {
-    if (this.#newest === undefined) this.#digestAt = this.#from = version - 1;
+  note({ version, learningRate, parameters, touched, batch, merged }: Step<Name, Input>): number {
+    if (this.#newest === undefined) this.#digestAt = this.#from = merged?.from ?? version - 1;
     this.#published ??= new Published(parameters, this.#options);
     this.#published.note(touched);
     this.#newest = { version, learningRate, parameters };
-    this.#wait(batch);
+    this.#wait(batch, merged?.folded ?? originOf(batch));
     return version - this.#from;
   }
 
@@ -47,30 +48,36 @@ export class Publisher<Name extends string, Input> {
     return this.#batches.length >= batches || this.#frameBytes >= frameBytes || this.#labelBytes >= labelBytes;
   }
 
-  /** Publishes what waits, in the encoding; undefined where nothing does. */
+  // the parameters are those of steps that are held back, which are nobody's yet
+  get #isHeld(): boolean {
+    return (this.#options.gate?.held ?? null) !== null;
+  }
+
+  /** Publishes what waits, in the encoding; undefined where nothing does, or where steps are held back. */
   publish(): Publication<Input> | undefined {
     if (this.#published === undefined || this.#newest === undefined || this.#batches.length === 0) return undefined;
+    if (this.#isHeld) return undefined;
     if (this.#isFirst) return this.#frame(this.#published.renew(this.#newest.parameters), 'f32');
     return this.#frame(this.#published.take([], this.#newest.parameters), this.#published.encoding.name);
   }
 
-  /** Publishes everything that is missing, in `f32`; undefined where nothing is. */
+  /** Publishes everything that is missing, in `f32`; undefined where nothing is, or where steps are held back. */
   settle(): Publication<Input> | undefined {
-    if (this.#published === undefined || this.#newest === undefined) return undefined;
+    if (this.#published === undefined || this.#newest === undefined || this.#isHeld) return undefined;
     const { parameters } = this.#newest;
     const forms = this.#isFirst ? this.#published.renew(parameters) : this.#published.settle(parameters);
     if (forms.length === 0 && this.#batches.length === 0) return undefined;
     return this.#frame(forms, 'f32');
   }
 
-  #wait(batch: Input): void {
-    const origin = originOf(batch);
+  #wait(batch: Input, origins: UpdateHeader['folded']): void {
     this.#batches.push(batch);
     this.#frameBytes += (batch as { frame?: Uint8Array } | undefined)?.frame?.byteLength ?? 0;
-    if (origin === undefined) return;
-    this.#folded.push(origin);
-    // a character takes up to six bytes as an escape
-    this.#labelBytes += origin[0].length * 6 + 40;
+    for (const origin of origins) {
+      this.#folded.push(origin);
+      // a character takes up to six bytes as an escape
+      this.#labelBytes += origin[0].length * 6 + 40;
+    }
   }
 
   #frame(forms: readonly Form[], encoding: EncodingName): Publication<Input> {
@@ -88,17 +95,4 @@ export class Publisher<Name extends string, Input> {
     const header = { model: name, run, epoch, from, version, encoding, learningRate, digest, folded };
     return { from, version, learningRate, frame: encodeUpdate(header, forms), weights, batches };
   }
-}
-
-type Origin = UpdateHeader['folded'][number];
-
-// an admitted batch says who made it in its header, a plain batch beside its gradients
-function originOf(batch: unknown): Origin | undefined {
-  const { header = batch } = (batch ?? {}) as { header?: unknown };
-  const {
-    producer,
-    producerEpoch = 0,
-    sequence,
-  } = (header ?? {}) as { producer?: unknown; producerEpoch?: unknown; sequence?: unknown };
-  return typeof producer === 'string' && typeof sequence === 'number' ? [producer, Number(producerEpoch), sequence] : undefined;
 }

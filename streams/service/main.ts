@@ -6,11 +6,14 @@ import { diffCommand } from './commands/diff.ts';
 import { exportCommand } from './commands/export.ts';
 import { followCommand } from './commands/follow.ts';
 import { forkCommand } from './commands/fork.ts';
+import { holdCommand } from './commands/hold.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { recordCommand } from './commands/record.ts';
 import { relayCommand } from './commands/relay.ts';
+import { releaseCommand } from './commands/release.ts';
 import { replayCommand } from './commands/replay.ts';
 import { restoreCommand } from './commands/restore.ts';
+import { rollbackCommand } from './commands/rollback.ts';
 import { serveCommand } from './commands/serve.ts';
 import { sweepCommand } from './commands/sweep.ts';
 import { verifyCommand } from './commands/verify.ts';
@@ -28,6 +31,9 @@ const commands = [
   sweepCommand(),
   diffCommand(),
   exportCommand(),
+  holdCommand(),
+  releaseCommand(),
+  rollbackCommand(),
 ];
 const program = new Command('gradwire')
   .description('A streaming optimizer: gradient batches in, parameter updates out, replicas equal to the bit.')

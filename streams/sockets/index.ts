@@ -18,5 +18,5 @@ export { Relay, relay } from './relay/relay.ts';
 export type { RelayOptions } from './relay/relay-options.ts';
 export type { PeerInfo } from './server/peer-info.ts';
 export type { ServeLimits, ServeOptions } from './server/serve-options.ts';
-export type { Served } from './server/served.ts';
+export type { Control, Served } from './server/served.ts';
 export { type Server, serve } from './server/server.ts';

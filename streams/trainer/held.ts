@@ -13,8 +13,10 @@ import type { Tensors } from '../../src/tensors.ts';
 import type { AdmitOptions } from '../operators/admit.ts';
 import type { Admitted, Publication, Step } from '../operators/flow.ts';
 import { type SnapshotContext, snapshotOf } from '../operators/snapshot.ts';
-import type { Served } from '../sockets/index.ts';
+import type { Control, Served } from '../sockets/index.ts';
+import type { Guarding } from './guarding.ts';
 import type { History } from './history.ts';
+import type { TrainerStatus } from './status.ts';
 
 /** A trainer at its newest version; moved on by the taps of its pipe alone. */
 export class Held<Name extends string = string> implements Served {
@@ -132,6 +134,14 @@ export class Held<Name extends string = string> implements Served {
     return { model, run, epoch, producers: this.#producers, examples: this.#examples, published: owing };
   }
 
+  /** What may hold publication; set once the trainer has it. */
+  guarding: Guarding<Name> | undefined;
+
+  /** What an operator may do. */
+  get control(): Control | undefined {
+    return this.guarding;
+  }
+
   /** Plain data: what the trainer is and where it stands. */
   status(): TrainerStatus {
     const { model, run, epoch, layout, learningRate, optimizer, history } = this;
@@ -141,6 +151,7 @@ export class Held<Name extends string = string> implements Served {
       epoch,
       version: this.#version,
       folded: this.folded(),
+      held: this.guarding?.gate.held ?? null,
       encoding: this.encoding(),
       layout: layout.toJSON(),
       optimizer: optimizer.getConfig(),
@@ -153,36 +164,4 @@ export class Held<Name extends string = string> implements Served {
       trouble: history.trouble?.message ?? null,
     };
   }
-}
-
-/** What {@link Held.status} says, and `GET /models/<model>` with the digest and the connections beside it. */
-export interface TrainerStatus {
-  /** The model's name. */
-  readonly model: string;
-  readonly run: string;
-  readonly epoch: number;
-  /** The published version. */
-  readonly version: number;
-  /** The newest version, published or not. */
-  readonly folded: number;
-  /** In which encoding updates go out. */
-  readonly encoding: EncodingName;
-  /** Shapes by name. */
-  readonly layout: Record<string, number[]>;
-  /** The optimizer's configuration. */
-  readonly optimizer: ReturnType<RMSprop['getConfig']>;
-  /** The learning rate of the next step. */
-  readonly learningRate: number;
-  /** Examples learned, as the batches said. */
-  readonly examples: number;
-  /** Producers remembered. */
-  readonly producers: number;
-  /** The segment being written, null without a directory. */
-  readonly recording: string | null;
-  /** Bytes of all segments. */
-  readonly recordingBytes: number;
-  /** The newest snapshot, null where there is none. */
-  readonly snapshot: string | null;
-  /** Why no batches are taken at the moment, null where they are. */
-  readonly trouble: string | null;
 }

@@ -2,6 +2,7 @@
 import { GradwireError, refuseUnknownOptions } from '../../src/errors.ts';
 import type { Layout } from '../../src/layout.ts';
 import type { RMSpropOptions } from '../../src/rmsprop/options/hyperparameters.ts';
+import type { Guard } from '../operators/guard.ts';
 import { type PublishSettings, refusePublishSettings } from '../operators/publish.ts';
 import type { Durability, ReadProgress, Retention } from '../recordings/index.ts';
 import type { ServeOptions } from '../sockets/index.ts';
@@ -45,7 +46,12 @@ export interface TrainerOptions<Name extends string = string> {
   readonly maxStaleness?: number;
   /** Bytes of unanswered `push`es of this process from which on another is `E_BUSY`, one being always allowed; 64 MiB unless told. */
   readonly maxWaitingBytes?: number;
-  /** Told of what does not stop the trainer: a snapshot that could not be written. */
+  /**
+   * Sees the statistics of each step before it is published, and answers whether it is: `'publish'` (or nothing), `'hold'`,
+   * `{ hold: reason }`, or `{ rollback: version }`. One that throws holds the step back; `onError` is told.
+   */
+  readonly guard?: Guard;
+  /** Told of what does not stop the trainer: a snapshot that could not be written, a guard that threw, its rollback that failed. */
   readonly onError?: (error: unknown) => void;
 }
 
@@ -64,12 +70,13 @@ const names = [
   'publish',
   'maxStaleness',
   'maxWaitingBytes',
+  'guard',
   'onError',
 ];
 
 /** Throws `E_CONFIG` for options that cannot be meant, before anything is opened. */
 export function refuseTrainerOptions({ snapshots = {}, publish = {}, ...options }: TrainerOptions<never>): void {
-  const { maxStaleness, maxWaitingBytes, segmentBytes } = options;
+  const { maxStaleness, maxWaitingBytes, segmentBytes, guard } = options;
   refuseUnknownOptions('trainer', options, names);
   refuseUnknownOptions('snapshots', snapshots, ['every', 'intervalMs', 'keep']);
   refusePublishSettings('publish', publish);
@@ -79,6 +86,8 @@ export function refuseTrainerOptions({ snapshots = {}, publish = {}, ...options 
   if (!(intervalMs > 0))
     throw new GradwireError('E_CONFIG', `snapshots.intervalMs must be a number > 0; got ${String(intervalMs)}`);
   if (maxStaleness !== undefined && maxStaleness !== Number.POSITIVE_INFINITY) demandCount('maxStaleness', maxStaleness, 0);
+  if (guard !== undefined && typeof guard !== 'function')
+    throw new GradwireError('E_CONFIG', `guard must be a function; got ${typeof guard}`);
   if (segmentBytes !== undefined) demandCount('segmentBytes', segmentBytes, 1);
   if (maxWaitingBytes !== undefined) demandCount('maxWaitingBytes', maxWaitingBytes, 1);
 }

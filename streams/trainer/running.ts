@@ -6,15 +6,19 @@ import type { Layout } from '../../src/layout.ts';
 import type { Tensors } from '../../src/tensors.ts';
 import type { Admitted, Publication } from '../operators/flow.ts';
 import type { RecoveryReport } from '../recordings/index.ts';
-import type { Held, TrainerStatus } from './held.ts';
+import type { Guarding } from './guarding.ts';
+import type { Held } from './held.ts';
 import type { Pushed, Pusher } from './pusher.ts';
+import type { RolledBack } from './rollbacks.ts';
 import type { TrainerServer } from './server.ts';
+import type { TrainerStatus } from './status.ts';
 
 /** What a trainer is put together from. */
 export interface TrainerParts<Name extends string> {
   readonly held: Held<Name>;
   readonly server: TrainerServer;
   readonly pusher: Pusher<Name>;
+  readonly guarding: Guarding<Name>;
   readonly updates$: Observable<Publication<Admitted<Name>>>;
   readonly closing$: Subject<void>;
 }
@@ -112,6 +116,35 @@ export class Trainer<Name extends string = string> {
     return this.#parts.pusher.push(batch);
   }
 
+  /** Tells the guard how good the weights of a version are, of the published one unless told: the higher the better. Throws `E_CONFIG`. */
+  score(value: number, version: number = this.version): void {
+    this.#parts.guarding.gate.score(value, version);
+  }
+
+  /**
+   * Publishes nothing from now on: replicas stay where they are, while batches are folded and acknowledged as ever. Until
+   * {@link release} or a {@link rollback}; not beyond the end of the trainer. Throws `E_CONFIG` for what is no reason.
+   */
+  hold(reason?: string): void {
+    this.#parts.guarding.hold(reason);
+  }
+
+  /** Publishes all that was held back as one update, and goes on publishing; resolves with the published version. */
+  release(): Promise<number> {
+    return this.#parts.guarding.release();
+  }
+
+  /**
+   * Makes the whole state of an earlier version the newest: a new version, durable and published when this resolves; every hold
+   * ends with it. What was folded since is undone, and stays acknowledged; nothing is published until it is done.
+   *
+   * @throws GradwireError `E_CONFIG` without a directory and for a version that is not there, `E_RECORDING` for one that the
+   *   recording leads to no more, `E_BUSY` while another is under way, `E_CLOSED`, `E_DISK`, and the codes of `restore`.
+   */
+  rollback(version: number): Promise<RolledBack> {
+    return this.#parts.guarding.rollback(version);
+  }
+
   /** Takes no more batches, finishes those on their way, publishes what is missing, writes a last snapshot and closes recording and server. */
   close(): Promise<void> {
     this.#parts.closing$.next();
@@ -119,9 +152,11 @@ export class Trainer<Name extends string = string> {
   }
 
   async #end(): Promise<void> {
-    const { held, server, pusher } = this.#parts;
+    const { held, server, pusher, guarding } = this.#parts;
     const { history } = held;
-    pusher.end(new GradwireError('E_CLOSED', 'the trainer was closed; what was not answered may not have been applied'));
+    const closed = new GradwireError('E_CLOSED', 'the trainer was closed; what was not answered may not have been applied');
+    pusher.end(closed);
+    guarding.rollbacks.end(closed);
     try {
       await history.snapshots?.write(held.snapshotFrame(), held.folded());
     } finally {
@@ -130,8 +165,10 @@ export class Trainer<Name extends string = string> {
   }
 
   async #fail(cause: unknown): Promise<never> {
-    const { held, server, pusher } = this.#parts;
-    pusher.end(new GradwireError('E_CLOSED', `the trainer failed: ${String(cause)}`, { cause }));
+    const { held, server, pusher, guarding } = this.#parts;
+    const failed = new GradwireError('E_CLOSED', `the trainer failed: ${String(cause)}`, { cause });
+    pusher.end(failed);
+    guarding.rollbacks.end(failed);
     await Promise.allSettled([held.history.close(), server.close()]);
     throw cause;
   }

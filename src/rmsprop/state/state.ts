@@ -30,8 +30,10 @@ export interface RMSpropState extends Slots {
   readonly accumulator: Float32Array;
   /** What rows owe their slots (`sparse: 'exact'`). */
   readonly owed: Owed;
-  /** Batches that a dynamic loss scale left out; 0 unless told. */
+  /** Versions that are no iteration: what a dynamic loss scale left out, and what rollbacks undid; 0 unless told. */
   readonly skipped?: number;
+  /** How many of those rollbacks undid, each rollback's own version included; 0 unless told. */
+  readonly undone?: number;
   /** Where a dynamic loss scale stands. */
   readonly lossScale?: LossScaleState;
   /** Names of the tensors that the running accumulation has had. */
@@ -45,7 +47,7 @@ export const slotNames = ['meanGradient', 'momentum', 'average', 'gradientSum'] 
 export function stateOf(
   model: Layout,
   { arena, debts, fold }: Engine,
-  counts: { version: number; skipped: number },
+  counts: { version: number; skipped: number; undone: number },
   spare?: RMSpropState,
 ): RMSpropState {
   const lossScale = fold.lossScale.state();
@@ -58,6 +60,7 @@ export function stateOf(
     ...Object.fromEntries(slots),
     owed: debts.owed(model),
     ...(counts.skipped > 0 ? { skipped: counts.skipped } : {}),
+    ...(counts.undone > 0 ? { undone: counts.undone } : {}),
     ...(lossScale === undefined ? {} : { lossScale }),
     ...(accumulating.length > 0 ? { accumulating } : {}),
   };
@@ -85,9 +88,10 @@ export function copyOf(values: Float32Array, spare?: Float32Array): Float32Array
 function refuseState(model: Layout, arena: Arena, state: RMSpropState): void {
   if (typeof state !== 'object' || state === null)
     throw misfit(`a state is an object; got ${state === null ? 'null' : typeof state}`);
-  const { version, skipped = 0, owed, accumulating = [] } = state;
+  const { version, skipped = 0, undone = 0, owed, accumulating = [] } = state;
   if (!isCount(version)) throw misfit(`the state's version ${version} is not a count`);
   if (!isCount(skipped) || skipped > version) throw misfit(`the state's count of skipped batches, ${skipped}, is none`);
+  if (!isCount(undone) || undone > skipped) throw misfit(`the state's count of undone versions, ${undone}, is none`);
   for (const name of ['parameters', 'accumulator'] as const) refuseSlot(name, state[name], model.length);
   for (const name of slotNames) refuseSlot(name, state[name] ?? new Float32Array(), arena[name].length);
   if (state.accumulator.some((each) => each < 0)) throw misfit('the state has accumulators that are negative');

@@ -1,4 +1,5 @@
 // restore: the whole state of a run at any of its versions.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { GradwireError, refuseUnknownOptions } from '../../../src/errors.ts';
 import type { Snapshot } from '../../../src/frames/snapshot.ts';
 import { RMSprop } from '../../../src/rmsprop/rmsprop.ts';
@@ -51,6 +52,9 @@ async function startUpTo(history: History, version: number): Promise<FoldStart |
   }
 }
 
+// folded at once: a trainer that rolls back goes on meanwhile
+const sliceMs = 5;
+
 async function foldTo(
   history: History,
   start: FoldStart,
@@ -60,12 +64,16 @@ async function foldTo(
   const optimizer = new RMSprop(model, config);
   optimizer.restore(state);
   let { examples } = start;
+  let turnMs = performance.now();
   if (version === start.version) return { optimizer, examples };
   for await (const chunk of chunksOf(history, { from: start.version, until: version, progress })) {
     for (const batch of batchesOf(chunk, model, start.version, version)) {
       optimizer.step(batch.checked);
       producers.note(batch.header, batch.payload, batch.version);
       examples += batch.examples ?? 0;
+      if (performance.now() - turnMs < sliceMs) continue;
+      await nextTurn();
+      turnMs = performance.now();
     }
     // the next chunk is not asked for: it may be damaged
     if (optimizer.version === version) break;

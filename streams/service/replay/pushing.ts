@@ -1,5 +1,7 @@
 // One push of a recording into a trainer: what the trainer has already is passed over, the rest is pushed in order.
 import { count, defer, from as fromInput, lastValueFrom, takeUntil } from 'rxjs';
+import { GradwireError } from '../../../src/errors.ts';
+import { Rollback } from '../../../src/rmsprop/state/rollback.ts';
 import { replayInto } from '../../recordings/history/replay.ts';
 import { type RecordedBatch, replay } from '../../recordings/index.ts';
 import type { RemoteWorker } from '../../sockets/index.ts';
@@ -19,6 +21,14 @@ export interface PushPlan extends Span {
   readonly speed?: number;
   /** Whether a batch that the target refuses is counted, and the push goes on. */
   readonly skipRefused?: boolean;
+}
+
+function notPushed(version: number, { to }: Rollback): GradwireError {
+  const text = `version ${version} is a rollback to version ${to}, which only its own trainer has`;
+  return new GradwireError(
+    'E_CONFIG',
+    `${text}; push up to it with --until ${version - 1}, or on from it with --from ${version}`,
+  );
 }
 
 /** One push of a part of a recording, and its figures. */
@@ -122,7 +132,8 @@ export class Pushing {
   }
 
   // its base is the version that the target holds now: that of the recording is of another history
-  #push({ version, gradients, examples, loss, time }: RecordedBatch): ReturnType<RemoteWorker['push']> {
+  #push({ version, checked, gradients, examples, loss, time }: RecordedBatch): ReturnType<RemoteWorker['push']> {
+    if (checked instanceof Rollback) return Promise.reject(notPushed(version, checked));
     return this.#worker.push({ gradients, examples, loss, time, sequence: version });
   }
 }

@@ -84,7 +84,7 @@ function overdue(version: number): Answer {
 }
 
 /** The body, unless it is larger than `most`, finds no room beside the others, or its sender goes away. */
-async function readBody(
+export async function readBody(
   { request, response }: Exchange,
   bodies: Bodies,
   most: number,

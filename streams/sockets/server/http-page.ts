@@ -10,6 +10,9 @@ export function page(base: string, { model, relays }: Pick<Served, 'model' | 're
   GET  ${path}                      what it is and where it stands (JSON)
   GET  ${path}/weights.safetensors  the published weights
   POST ${path}/gradients            one gradients frame in, the ack or nack as JSON out
+  POST ${path}/rollback             {"version": k}: the state of version k as a new version
+  POST ${path}/hold                 {"reason": "…"}: publish nothing until it is released
+  POST ${path}/release              publish what was held back
   GET  /healthz                             whether the process answers
   GET  /readyz                              whether it takes batches
 

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { GradwireError, quote } from '../../../src/errors.ts';
 import type { Role } from '../protocol/words.ts';
 import { refuseRequest } from './gate.ts';
+import { mayControl, postHold, postRelease, postRollback } from './http-control.ts';
 import { type GradientsContext, postGradients } from './http-gradients.ts';
 import { page } from './http-page.ts';
 import { type Exchange, type Headers, reply, replyError, replyJson } from './http-reply.ts';
@@ -87,6 +88,18 @@ function reading(handler: Handler): Record<string, Handler> {
   return Object.assign(Object.create(null), { GET: handler, HEAD: handler });
 }
 
+function posting(handler: Handler): Record<string, Handler> {
+  return Object.assign(Object.create(null), { POST: handler });
+}
+
+/** A handler for whoever may control the trainer: the one place that decides who that is. */
+function controlling(handler: Handler): Handler {
+  return (exchange, context) => {
+    const refused = mayControl(exchange.request, 'admin');
+    return refused === undefined ? handler(exchange, context) : replyError(exchange, 403, refused);
+  };
+}
+
 const roots = new Map([
   ['', reading(showPage)],
   ['healthz', reading((exchange) => replyJson(exchange, 200, { status: 'ok' }))],
@@ -96,7 +109,10 @@ const roots = new Map([
 const underModel = new Map([
   ['', reading(showStatus)],
   ['weights.safetensors', reading(sendWeights)],
-  ['gradients', Object.assign(Object.create(null), { POST: postGradients }) as Record<string, Handler>],
+  ['gradients', posting(postGradients)],
+  ['rollback', posting(controlling(postRollback))],
+  ['hold', posting(controlling(postHold))],
+  ['release', posting(controlling(postRelease))],
 ]);
 
 function showPage(exchange: Exchange, { served }: HttpContext): void {

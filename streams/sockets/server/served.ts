@@ -7,6 +7,16 @@ import type { Hello } from '../protocol/words.ts';
 import type { WeightsAt } from './feed.ts';
 import type { WayUp } from './way-up.ts';
 
+/** What an operator may do to a trainer from outside. */
+export interface Control {
+  /** Publishes nothing until it is released. Throws `E_CONFIG` for what is no reason. */
+  hold(reason?: string): void;
+  /** Publishes what was held back; resolves with the published version. */
+  release(): Promise<number>;
+  /** Brings back the state of a version as a new one. Throws the codes of the trainer's `rollback`. */
+  rollback(version: number): Promise<{ readonly version: number; readonly to: number }>;
+}
+
 /** A trainer as its server sees it. Everything is read when it is needed; `weights` and `digest` once for each version. */
 export interface Served {
   /** The model's name, as in `/models/<name>`. */
@@ -22,6 +32,8 @@ export interface Served {
   readonly learningRate: number;
   /** The published version. */
   version(): number;
+  /** The version folded, which recorders follow: above the published one while publication is held. The published one unless told. */
+  folded?(): number;
   /** The xxHash64 of the published weights, as 16 hexadecimal digits. */
   digest(): string;
   /** A weights frame of the published version: owned, never written again. */
@@ -31,14 +43,14 @@ export interface Served {
    * it refuses recorders; so that they get records, the batches that it is told of are admitted ones.
    */
   snapshotFrame?(): Uint8Array;
-  /** The newest version, published or not; the published one unless told. */
-  folded?(): number;
   /** In which encoding updates go out; `f32` unless told. */
   encoding?(): EncodingName;
   /** What is known of a producer, by its batches. */
   producer(name: string): { readonly producerEpoch: number; readonly sequence: number } | undefined;
   /** Why it takes no batches at the moment, as on a full disk; undefined where it takes them. */
   trouble(): GradwireError | undefined;
+  /** What an operator may do to the trainer from outside; nothing unless told. */
+  readonly control?: Control;
   /** A relay alone has it: the names of the relays from the trainer down to itself. */
   readonly relays?: readonly string[];
   /**

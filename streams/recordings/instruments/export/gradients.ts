@@ -2,6 +2,7 @@
 import { bytesOf } from '../../../../src/digest.ts';
 import { GradwireError, quote } from '../../../../src/errors.ts';
 import type { Layout } from '../../../../src/layout.ts';
+import { Rollback } from '../../../../src/rmsprop/state/rollback.ts';
 import { batchesOf, type RecordedBatch } from '../../history/batches.ts';
 import { chunksOf, type ReadProgress } from '../../history/chunks.ts';
 import { findEnd } from '../../history/end.ts';
@@ -60,11 +61,13 @@ function demandDense({ version, checked }: RecordedBatch, model: Layout): void {
   const rows = checked.tensors.find((each) => each.rows !== undefined);
   const absent = model.tensors.find(({ name }) => !checked.tensors.some(({ tensor }) => tensor.name === name));
   const wrong =
-    rows !== undefined
-      ? `holds rows of ${quote(rows.tensor.name)}`
-      : absent !== undefined
-        ? `leaves out ${quote(absent.name)}`
-        : undefined;
+    checked instanceof Rollback
+      ? `is a rollback to version ${checked.to}`
+      : rows !== undefined
+        ? `holds rows of ${quote(rows.tensor.name)}`
+        : absent !== undefined
+          ? `leaves out ${quote(absent.name)}`
+          : undefined;
   if (wrong === undefined) return;
   const text = `version ${version} ${wrong}; gradients are stacked of dense batches alone: choose others with from and until`;
   throw new GradwireError('E_RECORDING', text);

@@ -4,6 +4,7 @@ import { encodeSnapshot } from '../../../../src/frames/snapshot.ts';
 import { Producers } from '../../../../src/producers.ts';
 import type { RMSpropOptions } from '../../../../src/rmsprop/options/hyperparameters.ts';
 import { RMSprop } from '../../../../src/rmsprop/rmsprop.ts';
+import { Rollback } from '../../../../src/rmsprop/state/rollback.ts';
 import { Tensors } from '../../../../src/tensors.ts';
 import { snapshotOf } from '../../../operators/snapshot.ts';
 import type { RecordedBatch } from '../../history/batches.ts';
@@ -20,6 +21,8 @@ export class TwoFolds {
   readonly #producers: Producers = new Producers();
   #examples = 0;
   #epoch = 1;
+  // whether the fork is missing a batch by now
+  #leftOut = false;
 
   private constructor({ about }: History, start: Tensors, options: RMSpropOptions) {
     const initial = Object.fromEntries(start);
@@ -36,7 +39,9 @@ export class TwoFolds {
   /** Folds a batch in both, or in the recorded run alone. Throws the optimizer's codes, with the version. */
   step(batch: RecordedBatch, { leftOut }: { readonly leftOut: boolean }): void {
     this.recorded.step(batch.checked);
+    this.#leftOut ||= leftOut;
     if (leftOut) return;
+    if (batch.checked instanceof Rollback && this.#leftOut) throw notOfTheFork(batch.version, batch.checked);
     stepAt(this.forked, batch);
     this.#producers.note(batch.header, batch.payload, this.forked.version);
     this.#epoch = batch.epoch;
@@ -52,6 +57,11 @@ export class TwoFolds {
     const context = { model: name, run: newRunName(), epoch: this.#epoch, producers: this.#producers, examples: this.#examples };
     return encodeSnapshot(snapshotOf({ optimizer: this.forked }, context));
   }
+}
+
+function notOfTheFork(version: number, { to }: Rollback): GradwireError {
+  const text = `version ${version} is a rollback to the recorded state of version ${to}, which is not the fork's`;
+  return new GradwireError('E_CONFIG', `${text}; leave version ${version} out too, or end before it with until`);
 }
 
 /** Folds a batch of a recording; what the options cannot fold is named with its version. */

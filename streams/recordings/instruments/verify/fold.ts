@@ -71,7 +71,8 @@ export function differenceOf(
   return { state: stateDifference(snapshot.state, fold.state), producers };
 }
 
-function stateDifference(found: RMSpropState, expected: RMSpropState): string | undefined {
+/** In what a state differs from another; undefined where they are the same to the bit. */
+export function stateDifference(found: RMSpropState, expected: RMSpropState): string | undefined {
   for (const slot of ['parameters', 'accumulator', ...slotNames] as const) {
     const [a, b] = [found[slot] ?? new Float32Array(), expected[slot] ?? new Float32Array()];
     if (!equalBits(a, b))
@@ -81,7 +82,8 @@ function stateDifference(found: RMSpropState, expected: RMSpropState): string | 
     expected.owed.size === found.owed.size &&
     [...expected.owed].every(([name, counts]) => sameDebt(found.owed.get(name), counts));
   if (!debts) return 'its rows owe something else';
-  const counts = ({ skipped = 0, lossScale, accumulating }: RMSpropState) => JSON.stringify({ skipped, lossScale, accumulating });
+  const counts = ({ skipped = 0, undone = 0, lossScale, accumulating }: RMSpropState) =>
+    JSON.stringify({ skipped, undone, lossScale, accumulating });
   return counts(found) === counts(expected) ? undefined : `its counts are ${counts(found)} instead of ${counts(expected)}`;
 }
 

@@ -11,6 +11,7 @@ import { Ending } from './ending.ts';
 import type { Finding } from './findings.ts';
 import { Fold } from './fold.ts';
 import type { CheckedRecord } from './records.ts';
+import { RollbackChecks } from './rollbacks.ts';
 import { SegmentCheck } from './segment.ts';
 import { SnapshotChecks } from './snapshots.ts';
 import type { Survey, SurveyedSegment } from './survey.ts';
@@ -32,6 +33,7 @@ export class RecordingCheck {
   /** Whether the fold was begun again behind something that does not hold. */
   broken = false;
   readonly snapshots: SnapshotChecks | undefined;
+  readonly rollbacks: RollbackChecks;
   readonly unproved: string[] = [];
   #payloadsUnproved = 0;
   // bytes of the segments that are done
@@ -44,6 +46,7 @@ export class RecordingCheck {
     this.survey = survey;
     this.findings = [...survey.findings];
     this.#progress = progress;
+    this.rollbacks = new RollbackChecks(survey);
     this.snapshots = survey.about && new SnapshotChecks(survey.directory, survey.about, survey.whole ? survey.snapshots : []);
   }
 
@@ -71,7 +74,7 @@ export class RecordingCheck {
       check = await SegmentCheck.open(segment.path);
       await this.#begin(check);
       for await (const record of check.records()) {
-        if (record.stamp.version < fencedFrom) await this.#take(record);
+        if (record.stamp.version < fencedFrom) await this.#take(record, segment.path);
         this.#tell(check.bytes);
       }
       this.#expected = Math.min(check.version, fencedFrom);
@@ -118,9 +121,10 @@ export class RecordingCheck {
     await this.snapshots?.compare(this.fold);
   }
 
-  async #take(record: CheckedRecord): Promise<void> {
+  async #take(record: CheckedRecord, path: string): Promise<void> {
     const { version } = record.stamp;
     this.batches += 1;
+    await this.rollbacks.check(record, path);
     await this.#goOn(version - 1);
     if (this.fold === undefined) return;
     try {

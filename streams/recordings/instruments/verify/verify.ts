@@ -34,7 +34,7 @@ async function verifyRecording(path: string, { progress }: VerifyOptions): Promi
   const check = new RecordingCheck(survey, progress);
   await check.run();
   const snapshots = (await check.snapshots?.finish()) ?? [];
-  const findings = [...check.findings, ...(check.snapshots?.findings ?? [])];
+  const findings = [...check.findings, ...check.rollbacks.findings, ...(check.snapshots?.findings ?? [])];
   const ok = findings.every(({ severity }) => severity !== 'damage');
   const [first] = survey.segments.filter(({ about }) => about !== undefined);
   return {
@@ -50,13 +50,13 @@ async function verifyRecording(path: string, { progress }: VerifyOptions): Promi
     bytes: check.bytes + (check.snapshots?.bytes ?? 0),
     digest: check.fold?.digest() ?? null,
     proved: provedBy(check, snapshots, { ok, firstVersion: first?.firstVersion ?? 0 }),
-    unproved: [...unprovedBy(check, snapshots), ...check.unproved],
+    unproved: [...unprovedBy(check, snapshots), ...check.unproved, ...check.rollbacks.unproved],
     findings,
   };
 }
 
 function provedBy(
-  { batches, lastVersion = 0, closed, initialChecked, fold, survey }: RecordingCheck,
+  { batches, lastVersion = 0, closed, initialChecked, fold, survey, rollbacks: { equal: back } }: RecordingCheck,
   snapshots: readonly VerifiedSnapshot[],
   { ok, firstVersion }: { ok: boolean; firstVersion: number },
 ): string[] {
@@ -72,6 +72,7 @@ function provedBy(
     initialChecked ? 'the initial weights have their CRC and their digest' : '',
     closed > 0 ? `${counted(closed, 'segment')} of ${survey.count} closed cleanly` : '',
     equal > 0 ? `${counted(equal, 'snapshot equals', 'snapshots equal')} the fold, to the bit` : '',
+    back > 0 ? `${counted(back, 'rollback brings', 'rollbacks bring')} back the state of the version named, to the bit` : '',
     fold === undefined ? '' : `the digest at the end, version ${fold.version}, is ${fold.digest()}`,
   ].filter((sentence) => sentence !== '');
 }

@@ -1,0 +1,15 @@
+// Who made a batch, as an update frame tells it.
+import type { UpdateHeader } from '../../src/frames/update.ts';
+import { Rollback } from '../../src/rmsprop/state/rollback.ts';
+
+/** Producer, producerEpoch and sequence of a batch that has them; a rollback has none. An admitted batch says so in its header, a plain one beside its gradients. */
+export function originOf(batch: unknown): UpdateHeader['folded'] {
+  const { header = batch, checked } = (batch ?? {}) as { header?: unknown; checked?: unknown };
+  const {
+    producer,
+    producerEpoch = 0,
+    sequence,
+  } = (header ?? {}) as { producer?: unknown; producerEpoch?: unknown; sequence?: unknown };
+  const named = typeof producer === 'string' && typeof sequence === 'number' && !(checked instanceof Rollback);
+  return named ? [[producer, Number(producerEpoch), sequence]] : [];
+}

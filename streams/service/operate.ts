@@ -1,0 +1,44 @@
+// Operating a trainer that runs: one POST to one of its addresses, and its answer.
+import { type ErrorCode, errorCodes, GradwireError, quote } from '../../src/errors.ts';
+
+/** Whether an argument is the address of a trainer, and not a directory. */
+export function isAddress(text: string): boolean {
+  return /^(https?|wss?):\/\//.test(text);
+}
+
+/** What a trainer is asked to do. */
+export interface Operation {
+  /** As `serve` printed it; `/models/<name>` may stand behind it. */
+  readonly url: string;
+  /** The model's name; the one in the address, or `default`, unless told. */
+  readonly model?: string;
+  readonly action: 'rollback' | 'hold' | 'release';
+  readonly body?: object;
+}
+
+/** The trainer's answer. Throws `E_CONFIG` for no address, `E_CONNECTION` where nobody answers, and the code that the trainer answers with. */
+export async function operate({ url, model, action, body = {} }: Operation): Promise<Record<string, unknown>> {
+  const address = addressOf(url, model);
+  const request = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
+  const response = await fetch(`${address}/${action}`, request).catch((cause) => {
+    throw new GradwireError('E_CONNECTION', `nobody answers at ${address}; is the trainer up?`, { cause });
+  });
+  const answer = (await response.json().catch(() => ({}))) as Record<string, unknown>;
+  if (response.ok) return answer;
+  const code = errorCodes.find((each) => each === answer.code) ?? ('E_CONNECTION' satisfies ErrorCode);
+  throw new GradwireError(code, String(answer.text ?? `${address} answered ${response.status}`));
+}
+
+function addressOf(text: string, model: string | undefined): string {
+  const wrong = (why: string): never => {
+    throw new GradwireError('E_CONFIG', `the address ${quote(text)} does not do: ${why}`);
+  };
+  if (!isAddress(text) || !URL.canParse(text)) return wrong('it must look like http://127.0.0.1:8080');
+  const { protocol, host, pathname } = new URL(text);
+  const [, named] = /^\/models\/([^/]+)\/?$/.exec(pathname) ?? [];
+  if (named === undefined && pathname !== '/') return wrong('its path must be /models/<name>, or nothing');
+  const asked = model === undefined ? undefined : encodeURIComponent(model);
+  if (named !== undefined && asked !== undefined && named !== asked)
+    return wrong(`it is not of the model ${quote(String(model))}`);
+  return `${protocol.replace('ws', 'http')}//${host}/models/${named ?? asked ?? 'default'}`;
+}
