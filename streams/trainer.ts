@@ -13,6 +13,7 @@ import { refuseTrainerOptions, type TrainerOptions } from './trainer/options.ts'
 import { Pusher } from './trainer/pusher.ts';
 import { Trainer } from './trainer/running.ts';
 import { openServer } from './trainer/server.ts';
+import { align, Following, withSource } from './trainer/sourced.ts';
 
 export type { TrainerStatus } from './trainer/held.ts';
 export type { SnapshotSettings, TrainerOptions } from './trainer/options.ts';
@@ -26,23 +27,27 @@ export { Trainer } from './trainer/running.ts';
  *
  * @throws GradwireError `E_CONFIG`, `E_CONFIG_DRIFT`, `E_LAYOUT`, `E_LOCKED`, `E_RECORDING…`, or `E_BUSY` where the port is taken.
  */
-export async function trainer<Name extends string>(options: TrainerOptions<Name>): Promise<Trainer<Name>> {
-  refuseTrainerOptions(options as TrainerOptions<never>);
-  if (options.listen !== undefined) serveOptionsOf(options.listen);
+export async function trainer<Name extends string>(given: TrainerOptions<Name>): Promise<Trainer<Name>> {
+  refuseTrainerOptions(given as TrainerOptions<never>);
+  if (given.listen !== undefined) serveOptionsOf(given.listen);
+  const options = withSource(given);
   const history = await openHistory(options);
   const opened: { close(): Promise<void> }[] = [history];
   try {
     const held = await recover(history);
+    const { source } = options;
+    if (source !== undefined) align(source, held);
     const { layout: model, model: name, run, epoch, published } = held;
     const { optimizer, snapshots } = history;
     const server = await openServer(held, options.listen);
     opened.unshift(server);
-    const pusher = new Pusher(held, optimizer, options.maxWaitingBytes);
     const closing$ = new Subject<void>();
     const { threads } = options.optimizer ?? {};
     const failing = new Failing(options.onError);
+    const following = source && new Following(held, options, (error) => failing.failed$.error(error));
+    const pusher = following ?? new Pusher(held, optimizer, options.maxWaitingBytes);
 
-    const durable$ = merge(server.arrivals$, pusher.arrivals$, failing.failed$).pipe(
+    const durable$ = merge(server.arrivals$.pipe(following?.refuse() ?? identity), pusher.arrivals$, failing.failed$).pipe(
       takeUntil(closing$),
       admit(model, held.admission(options.maxStaleness)),
       history.commit(),
@@ -61,11 +66,14 @@ export async function trainer<Name extends string>(options: TrainerOptions<Name>
         : identity,
       publish<Name, Admitted<Name>>({ name, run, epoch, published }),
       tap((publication) => held.show(publication)),
+      tap(({ version }) => following?.verify(version)),
       server.broadcast(),
       tap(acknowledge<Name>),
       share({ resetOnComplete: false, resetOnError: false, resetOnRefCountZero: false }),
     );
-    return new Trainer({ held, server, pusher, updates$, closing$ });
+    const running = new Trainer({ held, server, pusher, updates$, closing$ });
+    if (following !== undefined) closing$.subscribe(source?.follow(following));
+    return running;
   } catch (error) {
     for (const each of opened) await each.close();
     throw error;

@@ -2,6 +2,7 @@
 import { GradwireError, refuseUnknownOptions } from '../../src/errors.ts';
 import type { Layout } from '../../src/layout.ts';
 import type { RMSpropOptions } from '../../src/rmsprop/options/hyperparameters.ts';
+import type { TrainingSource } from '../operators/index.ts';
 import type { Durability, ReadProgress, Retention } from '../recordings/index.ts';
 import type { ServeOptions } from '../sockets/index.ts';
 
@@ -44,6 +45,11 @@ export interface TrainerOptions<Name extends string = string> {
   readonly maxWaitingBytes?: number;
   /** Told of what does not stop the trainer: a snapshot that could not be written. */
   readonly onError?: (error: unknown) => void;
+  /**
+   * A training in this process that the trainer follows, as `tfRMSprop` of gradwire/tfjs is one: its batches are the trainer's, and
+   * no others are taken. It goes on from what `directory` has. Up to `maxWaitingBytes` of its steps may wait for the journal.
+   */
+  readonly source?: TrainingSource;
 }
 
 const names = [
@@ -61,6 +67,7 @@ const names = [
   'maxStaleness',
   'maxWaitingBytes',
   'onError',
+  'source',
 ];
 
 /** Throws `E_CONFIG` for options that cannot be meant, before anything is opened. */
