@@ -24,15 +24,14 @@ export function withSource<Name extends string>(options: TrainerOptions<Name>): 
   const config = source.getConfig();
   if (typeof config.lossScale === 'object')
     throw new GradwireError('E_CONFIG', 'a source with a dynamic loss scale makes batches that no trainer takes; give it a number');
+  const { exact: _exact, ...plain } = config as typeof config & { exact?: string };
+  const { initial: _initial, threads: _threads, ...hyperparameters } = { initial: undefined, threads: undefined, ...plain, ...optimizer };
+  const [mine, its] = [hyperparameters, plain].map((each) => JSON.stringify(new RMSprop(layout({}), each).getConfig()));
+  if (mine !== its) throw new GradwireError('E_CONFIG', `the trainer's optimizer would be ${mine}, its source's is ${its}; leave the options out`);
   const bound = source.bind(model) as NonNullable<typeof model>;
   const state = source.state();
   const initial = Object.fromEntries(bound.tensors.map(({ name, offset, length }) => [name, state.parameters.slice(offset, offset + length)]));
-  const { exact: _exact, ...plain } = config as typeof config & { exact?: string };
-  const merged = { ...plain, initial: initial as Record<Name, Float32Array>, ...optimizer };
-  const { initial: _initial, threads: _threads, ...hyperparameters } = merged;
-  const [mine, its] = [hyperparameters, plain].map((each) => JSON.stringify(new RMSprop(layout({}), each).getConfig()));
-  if (mine !== its) throw new GradwireError('E_CONFIG', `the trainer's optimizer would be ${mine}, its source's is ${its}; leave the options out`);
-  return { ...options, model: bound, optimizer: merged };
+  return { ...options, model: bound, optimizer: { ...plain, initial: initial as Record<Name, Float32Array>, ...optimizer } };
 }
 
 /** Batches of a source on their way, in the order they were made; they are sent again where the disk takes none. */

@@ -64,7 +64,8 @@ function makeClass(tf: TensorFlow): OptimizerClass {
     }
 
     static fromConfig(first: unknown, second?: unknown): TfOptimizer {
-      return new (optimizerClass(tf))(optionsOf(typeof first === 'function' ? second : first));
+      const { customObjects: _beside, ...config } = ((typeof first === 'function' ? second : first) ?? {}) as Record<string, unknown>;
+      return new (optimizerClass(tf))(optionsOf(config));
     }
 
     get version(): number {

@@ -7,7 +7,7 @@ import type { SlotWeight } from './slots.ts';
 /** Tensors of a list of weights; whoever calls this disposes of them. */
 export function tensorsOf(tf: TensorFlow, weights: readonly SlotWeight[]): TfNamedTensor[] {
   return weights.map(({ name = 'iter', shape, values }) => {
-    const isCount = values instanceof Int32Array;
+    const isCount = name === 'iter' || values instanceof Int32Array;
     const copy = isCount ? Int32Array.from(values) : Float32Array.from(values);
     return { name, tensor: tf.tensor(copy, [...(shape ?? [values.length])], isCount ? 'int32' : 'float32') };
   });
@@ -20,7 +20,7 @@ export async function readWeights(list: TfWeightsInput): Promise<SlotWeight[]> {
 }
 
 async function readWeight(given: unknown, i: number): Promise<SlotWeight> {
-  if (typeof given === 'number') return { values: Int32Array.of(given) };
+  if (typeof given === 'number') return { name: 'iter', shape: [], values: [given] };
   const { name, tensor = given } = (given ?? {}) as { readonly name?: string; readonly tensor?: unknown };
   if (ArrayBuffer.isView(tensor) || Array.isArray(tensor)) return { name, values: (tensor as Float32Array).slice() };
   const { data, shape, dtype } = (tensor ?? {}) as Partial<TfTensor>;
