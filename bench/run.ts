@@ -5,12 +5,13 @@ import { kernel } from './kernel/kernel.ts';
 import { pipeline } from './pipeline.ts';
 import { recordings } from './recordings/recordings.ts';
 import { printTable, type Report, type Scale } from './report.ts';
+import { tfjs } from './tfjs/tfjs.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { json: { type: 'boolean' }, smoke: { type: 'boolean' } },
 });
-const benches: Record<string, (scale: Scale) => Promise<Report>> = { pipeline, kernel, recordings };
+const benches: Record<string, (scale: Scale) => Promise<Report>> = { pipeline, kernel, recordings, tfjs };
 
 for (const name of positionals.length > 0 ? positionals : Object.keys(benches)) {
   if (!Object.hasOwn(benches, name)) {

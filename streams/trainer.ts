@@ -9,11 +9,10 @@ import { snapshot } from './operators/snapshot.ts';
 import { serveOptionsOf } from './sockets/server/serve-options.ts';
 import { Failing } from './trainer/failing.ts';
 import { openHistory, recover } from './trainer/history.ts';
-import { refuseTrainerOptions, type TrainerOptions } from './trainer/options.ts';
-import { Pusher } from './trainer/pusher.ts';
+import type { TrainerOptions } from './trainer/options.ts';
 import { Trainer } from './trainer/running.ts';
 import { openServer } from './trainer/server.ts';
-import { align, Following, withSource } from './trainer/sourced.ts';
+import { pusherFor, withSource } from './trainer/sourced.ts';
 
 export type { TrainerStatus } from './trainer/held.ts';
 export type { SnapshotSettings, TrainerOptions } from './trainer/options.ts';
@@ -28,15 +27,12 @@ export { Trainer } from './trainer/running.ts';
  * @throws GradwireError `E_CONFIG`, `E_CONFIG_DRIFT`, `E_LAYOUT`, `E_LOCKED`, `E_RECORDING…`, or `E_BUSY` where the port is taken.
  */
 export async function trainer<Name extends string>(given: TrainerOptions<Name>): Promise<Trainer<Name>> {
-  refuseTrainerOptions(given as TrainerOptions<never>);
-  if (given.listen !== undefined) serveOptionsOf(given.listen);
   const options = withSource(given);
+  if (options.listen !== undefined) serveOptionsOf(options.listen);
   const history = await openHistory(options);
   const opened: { close(): Promise<void> }[] = [history];
   try {
     const held = await recover(history);
-    const { source } = options;
-    if (source !== undefined) align(source, held);
     const { layout: model, model: name, run, epoch, published } = held;
     const { optimizer, snapshots } = history;
     const server = await openServer(held, options.listen);
@@ -44,10 +40,9 @@ export async function trainer<Name extends string>(given: TrainerOptions<Name>):
     const closing$ = new Subject<void>();
     const { threads } = options.optimizer ?? {};
     const failing = new Failing(options.onError);
-    const following = source && new Following(held, options, (error) => failing.failed$.error(error));
-    const pusher = following ?? new Pusher(held, optimizer, options.maxWaitingBytes);
+    const pusher = pusherFor(held, options, failing);
 
-    const durable$ = merge(server.arrivals$.pipe(following?.refuse() ?? identity), pusher.arrivals$, failing.failed$).pipe(
+    const durable$ = merge(server.arrivals$.pipe(pusher.gate()), pusher.arrivals$, failing.failed$).pipe(
       takeUntil(closing$),
       admit(model, held.admission(options.maxStaleness)),
       history.commit(),
@@ -66,14 +61,11 @@ export async function trainer<Name extends string>(given: TrainerOptions<Name>):
         : identity,
       publish<Name, Admitted<Name>>({ name, run, epoch, published }),
       tap((publication) => held.show(publication)),
-      tap(({ version }) => following?.verify(version)),
       server.broadcast(),
       tap(acknowledge<Name>),
       share({ resetOnComplete: false, resetOnError: false, resetOnRefCountZero: false }),
     );
-    const running = new Trainer({ held, server, pusher, updates$, closing$ });
-    if (following !== undefined) closing$.subscribe(source?.follow(following));
-    return running;
+    return pusher.begin(new Trainer({ held, server, pusher, updates$, closing$ }), closing$);
   } catch (error) {
     for (const each of opened) await each.close();
     throw error;

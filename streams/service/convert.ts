@@ -27,9 +27,13 @@ export async function convert(from: string, to: string, topology: string | undef
   const [fromModel, toModel] = [await isModel(from), !to.endsWith('.safetensors')];
   if (fromModel === toModel) {
     const both = fromModel ? 'both are layers models' : 'both are safetensors files';
-    throw new GradwireError('E_CONFIG', `convert takes a layers model (a directory or model.json) and a .safetensors file; ${both}`);
+    throw new GradwireError(
+      'E_CONFIG',
+      `convert takes a layers model (a directory or model.json) and a .safetensors file; ${both}`,
+    );
   }
-  if (fromModel && topology !== undefined) throw new GradwireError('E_CONFIG', '--topology is for weights that become a layers model');
+  if (fromModel && topology !== undefined)
+    throw new GradwireError('E_CONFIG', '--topology is for weights that become a layers model');
   return fromModel ? await toSafetensors(modelPath(from), to) : await toLayersModel(from, modelPath(to), topology);
 }
 

@@ -26,7 +26,9 @@ export function namedGradients(
   const { value, grads } = tf.variableGrads(loss, [...variables]);
   try {
     const present = variables.map((variable, i) => [variable, nameOf(variable, i)] as const).filter(([{ name }]) => grads[name]);
-    const gradients = Object.fromEntries(present.map(([variable, name]) => [name, new Float32Array(peek(tf, grads[variable.name]))]));
+    const gradients = Object.fromEntries(
+      present.map(([variable, name]) => [name, new Float32Array(peek(tf, grads[variable.name]))]),
+    );
     return { gradients, loss: peek(tf, value)[0] };
   } finally {
     value.dispose();

@@ -1,6 +1,7 @@
 // The names of `gradwire/tfjs`: TF.js variables in and out, gradients, and an optimizer; `tf` is the caller's, always an argument.
-export { assignTo, type Weighted } from './assign-to.ts';
+
 export { type LayersFiles, modelOfSafetensors, safetensorsOfModel } from './artifacts/convert.ts';
+export { assignTo, type Weighted } from './assign-to.ts';
 export { gradientsOf } from './gradients-of.ts';
 export type { Examples, TfMath, TfTensors, TfTrainable } from './model-loss.ts';
 export type { TfRMSpropConfig, TfRMSpropOptions } from './optimizer/options.ts';

@@ -59,7 +59,12 @@ export function trainFrom(
   const gradients = (examples: Examples, layout: Layout | undefined): Batch => {
     const { xs, ys } = readExamples(examples);
     const names = namesFor(layout, variables);
-    const batch = namedGradients(tf, () => loss(xs, ys), variables, (variable) => names.get(variable) ?? variable.name);
+    const batch = namedGradients(
+      tf,
+      () => loss(xs, ys),
+      variables,
+      (variable) => names.get(variable) ?? variable.name,
+    );
     const count = xs[0].shape[0] ?? 1;
     if (dispose) for (const tensor of [...xs, ...ys]) tensor.dispose();
     return { ...batch, examples: count };
@@ -72,7 +77,7 @@ export function trainFrom(
     const make = (each: Examples): Batch => {
       const { version, weights } = worker;
       const { layout = weights.layout } = options;
-      const targets = matched(layout, variables);
+      const targets = matched(weights.layout, variables);
       if (held !== version)
         assignAll(
           tf,
@@ -85,8 +90,7 @@ export function trainFrom(
       await by.ready;
       for (let next = await examples.next(); next.done !== true; next = await examples.next()) {
         const batch = make(next.value);
-        const { gradients: record, base, examples: count, loss: mean } = batch;
-        await by.push({ gradients: record, base, examples: count, loss: mean });
+        await by.push(batch);
         yield batch;
       }
     }

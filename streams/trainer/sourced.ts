@@ -1,186 +1,61 @@
-// A trainer that follows a training: it folds that training's batches again, and no others.
-import { map, type MonoTypeOperatorFunction, type Observable, filter } from 'rxjs';
+// A trainer and its source agree: on the options before anything is opened, and on the state once all is recovered.
 import { GradwireError } from '../../src/errors.ts';
-import { deserialize } from '../../src/frames/safetensors.ts';
-import { type Batch, type GradientRecord, isRows } from '../../src/gradients/batch.ts';
 import { layout } from '../../src/layout.ts';
 import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
-import { nackOf } from '../operators/admit.ts';
-import type { Arrival, SourceFollower, TrainingSource } from '../operators/index.ts';
+import type { TrainingSource } from '../operators/index.ts';
+import type { Failing } from './failing.ts';
+import { Following } from './following.ts';
 import type { Held } from './held.ts';
-import type { TrainerOptions } from './options.ts';
-import { Pusher, type Pushed } from './pusher.ts';
+import { refuseTrainerOptions, type TrainerOptions } from './options.ts';
+import { Pusher } from './pusher.ts';
 
-// what a source may have made and the journal not yet taken, where nothing else is told
-const defaultWaitingBytes = 64 << 20;
-const retryMs = 200;
-
-const forbidden = 'this trainer follows a training in its own process and takes no other batches; nothing was applied';
-
-/** The options of a trainer with its source's model and hyper-parameters. Throws `E_CONFIG` or `E_LAYOUT` where they contradict it. */
+/** The options of a trainer, checked, with its source's model and hyper-parameters. Throws `E_CONFIG` or `E_LAYOUT` where they contradict it. */
 export function withSource<Name extends string>(options: TrainerOptions<Name>): TrainerOptions<Name> {
+  refuseTrainerOptions(options as TrainerOptions<never>);
   const { source, model, optimizer = {} } = options;
   if (source === undefined) return options;
   const config = source.getConfig();
   if (typeof config.lossScale === 'object')
-    throw new GradwireError('E_CONFIG', 'a source with a dynamic loss scale makes batches that no trainer takes; give it a number');
+    throw new GradwireError(
+      'E_CONFIG',
+      'a source with a dynamic loss scale makes batches that no trainer takes; give it a number',
+    );
   const { exact: _exact, ...plain } = config as typeof config & { exact?: string };
-  const { initial: _initial, threads: _threads, ...hyperparameters } = { initial: undefined, threads: undefined, ...plain, ...optimizer };
+  const {
+    initial: _initial,
+    threads: _threads,
+    ...hyperparameters
+  } = { initial: undefined, threads: undefined, ...plain, ...optimizer };
   const [mine, its] = [hyperparameters, plain].map((each) => JSON.stringify(new RMSprop(layout({}), each).getConfig()));
-  if (mine !== its) throw new GradwireError('E_CONFIG', `the trainer's optimizer would be ${mine}, its source's is ${its}; leave the options out`);
+  if (mine !== its)
+    throw new GradwireError(
+      'E_CONFIG',
+      `the trainer's optimizer would be ${mine}, its source's is ${its}; leave the options out`,
+    );
   const bound = source.bind(model) as NonNullable<typeof model>;
   const state = source.state();
-  const initial = Object.fromEntries(bound.tensors.map(({ name, offset, length }) => [name, state.parameters.slice(offset, offset + length)]));
+  const initial = Object.fromEntries(
+    bound.tensors.map(({ name, offset, length }) => [name, state.parameters.slice(offset, offset + length)]),
+  );
   return { ...options, model: bound, optimizer: { ...plain, initial: initial as Record<Name, Float32Array>, ...optimizer } };
 }
 
-/** Batches of a source on their way, in the order they were made; they are sent again where the disk takes none. */
-export class Following<Name extends string> extends Pusher<Name> implements SourceFollower {
-  readonly #held: Held<Name>;
-  readonly #mostBytes: number;
-  readonly #fail: (error: unknown) => void;
-  readonly #waiting: { readonly batch: Batch<Name>; readonly version: number; readonly bytes: number }[] = [];
-  readonly #digests = new Map<number, string>();
-  readonly #idle: { resolve(): void; reject(error: unknown): void }[] = [];
-  #bytes = 0;
-  // how many of those that wait were sent
-  #sent = 0;
-  #flying = 0;
-  #retry: ReturnType<typeof setTimeout> | undefined;
-  #ended: unknown;
-
-  /** `fail` ends the trainer. */
-  constructor(held: Held<Name>, { maxWaitingBytes = defaultWaitingBytes }: TrainerOptions<Name>, fail: (error: unknown) => void) {
-    super(held, { maxAbs: held.optimizer.maxAbs }, Number.POSITIVE_INFINITY);
-    this.#held = held;
-    this.#mostBytes = maxWaitingBytes;
-    this.#fail = fail;
-  }
-
-  /** Batches of others are refused: the source's own weights would not be the trainer's any more. */
-  override async push(): Promise<Pushed> {
-    throw new GradwireError('E_FORBIDDEN', forbidden);
-  }
-
-  /** Answers what comes over a socket, and lets nothing pass. */
-  refuse(): MonoTypeOperatorFunction<Arrival> {
-    return (arrivals$: Observable<Arrival>) =>
-      arrivals$.pipe(
-        map(({ frame, answer }) => answer(nackOf(new GradwireError('E_FORBIDDEN', forbidden), sequenceOf(frame), this.#held.version()))),
-        filter((_none): _none is never => false),
-      );
-  }
-
-  demandRoom(byteLength: number): void {
-    if (this.#ended !== undefined) throw this.#ended;
-    if (this.#bytes === 0 || this.#bytes + byteLength <= this.#mostBytes) return;
-    const text = `${this.#bytes} bytes of steps wait for the journal of the trainer; await drained() after each batch, as model.fit's onBatchEnd can; nothing was applied`;
-    throw new GradwireError('E_BUSY', text, { retryable: true });
-  }
-
-  take(batch: Batch, { version, digest }: { readonly version: number; readonly digest: string | undefined }): void {
-    const bytes = bytesIn(batch.gradients);
-    this.#waiting.push({ batch: batch as Batch<Name>, version, bytes });
-    this.#bytes += bytes;
-    if (digest !== undefined) this.#digests.set(version, digest);
-    this.#send();
-  }
-
-  idle(): Promise<void> {
-    if (this.#ended !== undefined) return Promise.reject(this.#ended);
-    if (this.#waiting.length === 0) return Promise.resolve();
-    return new Promise((resolve, reject) => this.#idle.push({ resolve, reject }));
-  }
-
-  override end(error: GradwireError): void {
-    this.#ended ??= error;
-    clearTimeout(this.#retry);
-    super.end(error);
-    for (const { reject } of this.#idle.splice(0)) reject(error);
-  }
-
-  /** The trainer has published a version: its weights must be the source's. */
-  verify(version: number): void {
-    const expected = this.#digests.get(version);
-    this.#digests.delete(version);
-    if (expected === undefined || expected === this.#held.digest()) return;
-    throw new GradwireError('E_DIGEST', `at version ${version} the trainer's weights are not its source's; the trainer ends`);
-  }
-
-  #send(): void {
-    while (this.#retry === undefined && this.#sent < this.#waiting.length && this.#ended === undefined) {
-      const { batch, version, bytes } = this.#waiting[this.#sent];
-      this.#sent += 1;
-      this.#flying += 1;
-      const { gradients, examples, loss, time } = batch;
-      // its base is not known to the trainer before its journal has it; what is on its way is not stale
-      const sent = { gradients, examples, loss, time, producer: batch.producer ?? 'source', sequence: version };
-      super.push(sent).then(
-        ({ version: made }) => this.#folded(version, made, bytes),
-        (error: unknown) => this.#refused(error),
-      );
-    }
-  }
-
-  #folded(version: number, made: number, bytes: number): void {
-    this.#flying -= 1;
-    if (version !== made) {
-      this.#giveUp(new GradwireError('E_DIGEST', `the source's version ${version} became ${made} in the trainer; the trainer ends`));
-      return;
-    }
-    this.#waiting.shift();
-    this.#sent -= 1;
-    this.#bytes -= bytes;
-    if (this.#waiting.length === 0) for (const { resolve } of this.#idle.splice(0)) resolve();
-  }
-
-  #refused(error: unknown): void {
-    this.#flying -= 1;
-    if (this.#ended !== undefined) return;
-    const { retryable = false, retryAfterMs = 0 } = error as Partial<GradwireError>;
-    if (!retryable) {
-      this.#giveUp(error);
-      return;
-    }
-    this.#retry ??= setTimeout(() => this.#sendAgain(), Math.max(retryAfterMs, retryMs));
-  }
-
-  // all that were on their way are refused with the first; they go again together, in their order
-  #sendAgain(): void {
-    this.#retry = this.#flying > 0 ? setTimeout(() => this.#sendAgain(), retryMs) : undefined;
-    if (this.#retry !== undefined) return;
-    this.#sent = 0;
-    this.#send();
-  }
-
-  #giveUp(error: unknown): void {
-    this.#ended ??= error;
-    for (const { reject } of this.#idle.splice(0)) reject(error);
-    this.#fail(error);
-  }
+/** What batches of this process come through: pushes, or the steps of a source, which then is at the trainer's state. */
+export function pusherFor<Name extends string>(held: Held<Name>, options: TrainerOptions<Name>, failing: Failing): Pusher<Name> {
+  const { source, maxWaitingBytes } = options;
+  if (source === undefined) return new Pusher(held, held.history.optimizer, maxWaitingBytes);
+  align(source, held);
+  return new Following(held, { source, maxWaitingBytes, fail: (error) => failing.failed$.error(error) });
 }
 
-function sequenceOf(frame: Uint8Array): number | null {
-  try {
-    const { sequence = '' } = deserialize(frame).metadata;
-    return /^(0|[1-9]\d{0,15})$/.test(sequence) ? Number(sequence) : null;
-  } catch {
-    return null;
-  }
-}
-
-function bytesIn(record: GradientRecord): number {
-  return Object.values(record).reduce((sum, gradient) => {
-    if (gradient === undefined) return sum;
-    return sum + (isRows(gradient) ? gradient.values.byteLength + gradient.rows.byteLength : gradient.byteLength);
-  }, 0);
-}
-
-/** Brings a source and a recovered trainer to one state: the recording's where it has one, otherwise the source's. */
-export function align<Name extends string>(source: TrainingSource, held: Held<Name>): void {
+// one state: the recording's where it has one, otherwise the source's
+function align<Name extends string>(source: TrainingSource, held: Held<Name>): void {
   const state = held.optimizer.state();
   const { version } = source.state();
   if (state.version === 0 && version > 0)
-    throw new GradwireError('E_CONFIG', `the source has made ${version} steps that no recording has; attach the trainer before the first`);
+    throw new GradwireError(
+      'E_CONFIG',
+      `the source has made ${version} steps that no recording has; attach the trainer before the first`,
+    );
   source.adopt(state);
 }

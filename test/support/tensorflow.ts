@@ -25,7 +25,15 @@ export function network(): LayersModel {
 export function examples(count: number): { xs: Tensor; ys: Tensor } {
   return tf.tidy(() => {
     const xs = tf.randomNormal([count, 4], 0, 1, 'float32', 7);
-    return { xs, ys: tf.tidy(() => xs.sum(1, true).tanh().add(tf.randomNormal([count, 1], 0, 0.1, 'float32', 8))) };
+    return {
+      xs,
+      ys: tf.tidy(() =>
+        xs
+          .sum(1, true)
+          .tanh()
+          .add(tf.randomNormal([count, 1], 0, 0.1, 'float32', 8)),
+      ),
+    };
   });
 }
 

@@ -27,7 +27,9 @@ async function save(model: ReturnType<typeof network>, includeOptimizer: boolean
 /** The model that files hold. */
 async function load({ model, shards }: LayersFiles): Promise<ReturnType<typeof network>> {
   const { weightsManifest, ...rest } = JSON.parse(model);
-  const parts = weightsManifest.flatMap(({ paths }: { paths: string[] }) => paths.map((path) => [...(shards.get(path) as Uint8Array)]));
+  const parts = weightsManifest.flatMap(({ paths }: { paths: string[] }) =>
+    paths.map((path) => [...(shards.get(path) as Uint8Array)]),
+  );
   const weightSpecs = weightsManifest.flatMap(({ weights }: { weights: object[] }) => weights);
   const artifacts = { ...rest, weightSpecs, weightData: Uint8Array.from(parts.flat()).buffer };
   return (await tf.loadLayersModel(tf.io.fromMemory(artifacts))) as ReturnType<typeof network>;
@@ -54,7 +56,10 @@ test('weights of a trainer become a layers model with the topology of another', 
   const model = network();
   const files = await save(model, false);
   const shapes = layout(model.weights.map((weight) => [weight.name, weight.shape as number[]] as const));
-  const weights = new Tensors(shapes, Float32Array.from({ length: shapes.length }, (_, i) => i / 8));
+  const weights = new Tensors(
+    shapes,
+    Float32Array.from({ length: shapes.length }, (_, i) => i / 8),
+  );
   const frame = encodeWeights({ model: 'default', run: 'r', epoch: 1, version: 3 }, weights);
   refused('E_FORMAT', () => modelOfSafetensors(frame));
   const loaded = await load(modelOfSafetensors(frame, files.model));
@@ -68,7 +73,10 @@ test('more than 4 MiB of weights are cut into files of that size', () => {
   const buffer = serialize({ w: new Float32Array(2_500_000).fill(0.5) }, { tfjs: '{"format":"layers-model"}' });
   const { shards } = modelOfSafetensors(buffer);
   assert.equal([...shards.keys()], ['group1-shard1of3.bin', 'group1-shard2of3.bin', 'group1-shard3of3.bin']);
-  assert.equal([...shards.values()].map(({ byteLength }) => byteLength), [4 << 20, 4 << 20, 10_000_000 - (8 << 20)]);
+  assert.equal(
+    [...shards.values()].map(({ byteLength }) => byteLength),
+    [4 << 20, 4 << 20, 10_000_000 - (8 << 20)],
+  );
 });
 
 test('quantized weights come out as TF.js itself reads them', async () => {
@@ -92,11 +100,13 @@ test('quantized weights come out as TF.js itself reads them', async () => {
 });
 
 test('what cannot be converted is refused by name', () => {
-  const of = (weights: object[], bytes = 4, more = {}) => () =>
-    safetensorsOfModel({
-      model: JSON.stringify({ weightsManifest: [{ paths: ['w'], weights }], ...more }),
-      shards: new Map([['w', new Uint8Array(bytes)]]),
-    });
+  const of =
+    (weights: object[], bytes = 4, more = {}) =>
+    () =>
+      safetensorsOfModel({
+        model: JSON.stringify({ weightsManifest: [{ paths: ['w'], weights }], ...more }),
+        shards: new Map([['w', new Uint8Array(bytes)]]),
+      });
   const right = { name: 'right', shape: [1], dtype: 'float32' };
   assert.is(deserialize(of([right])()).tensors.size, 1, 'control');
   refused('E_DTYPE', of([{ ...right, name: 'text', dtype: 'string' }]), /"text" is "string"/);
@@ -108,7 +118,9 @@ test('what cannot be converted is refused by name', () => {
   refused('E_FORMAT', of([{ ...right, shape: [-1] }]));
   refused('E_FORMAT', of([right], 4, { format: 'graph-model' }), /graph-model/);
   refused('E_FORMAT', () => safetensorsOfModel({ model: '[', shards: new Map() }));
-  refused('E_FILE', () => safetensorsOfModel({ model: JSON.stringify({ weightsManifest: [{ paths: ['w'], weights: [right] }] }), shards: new Map() }));
+  refused('E_FILE', () =>
+    safetensorsOfModel({ model: JSON.stringify({ weightsManifest: [{ paths: ['w'], weights: [right] }] }), shards: new Map() }),
+  );
   refused('E_DTYPE', () => modelOfSafetensors(serialize({ w: new Float64Array(1) }, { tfjs: '{}' })), /F64/);
 });
 

@@ -40,7 +40,9 @@ for (const backend of backends) {
 
 test('in preset keras2 with decay model.fit follows the equations in float64', async () => {
   await tf.setBackend(backends[0]);
-  const model = tf.sequential({ layers: [tf.layers.dense({ units: 1, inputShape: [2], useBias: false, kernelInitializer: 'ones' })] });
+  const model = tf.sequential({
+    layers: [tf.layers.dense({ units: 1, inputShape: [2], useBias: false, kernelInitializer: 'ones' })],
+  });
   const [lr, rho, epsilon, decay] = [0.01, 0.9, 1e-8, 1e-2];
   model.compile({ optimizer: tfRMSprop(tf, { lr, rho, epsilon, decay }), loss: 'meanSquaredError' });
   const rows = Array.from({ length: 8 }, (_, i) => [Math.sin(i + 1), Math.cos(2 * i)]);
@@ -54,7 +56,7 @@ test('in preset keras2 with decay model.fit follows the equations in float64', a
     const gradients = p.map((_, k) => (2 / 8) * errors.reduce((sum, error, i) => sum + error * rows[i][k], 0));
     for (const [k, g] of gradients.entries()) {
       a[k] = rho * a[k] + (1 - rho) * g * g;
-      p[k] -= (lr / (1 + decay * t)) * g / (Math.sqrt(a[k]) + epsilon);
+      p[k] -= ((lr / (1 + decay * t)) * g) / (Math.sqrt(a[k]) + epsilon);
     }
   }
   assert.ok(distance(weightsOf(model), p) < 1e-5, `${weightsOf(model)} and ${p}`);

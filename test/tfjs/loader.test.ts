@@ -20,7 +20,8 @@ function place(source: string | undefined, more: Record<string, string> = {}): s
   for (const name of ['tfjs', 'tfjs-backend-wasm']) symlinkSync(join(modules, '@tensorflow', name), join(scope, name));
   if (source !== undefined) {
     mkdirSync(join(scope, 'tfjs-node'));
-    for (const [name, text] of Object.entries({ 'index.js': source, ...more })) writeFileSync(join(scope, 'tfjs-node', name), text);
+    for (const [name, text] of Object.entries({ 'index.js': source, ...more }))
+      writeFileSync(join(scope, 'tfjs-node', name), text);
   }
   return join(directory, 'program.js');
 }
@@ -35,17 +36,25 @@ test('where tfjs-node is absent, tfjs with the wasm backend computes, and one li
   assert.equal([backend, tf.getBackend()], ['wasm', 'wasm']);
   assert.match(line, /^TensorFlow\.js \S+, wasm backend \(tfjs-node is not installed\)$/);
   assert.equal(lines, [line]);
-  assert.is(tf.tidy(() => tf.scalar(2).square().dataSync()[0]), 4);
+  assert.is(
+    tf.tidy(() => tf.scalar(2).square().dataSync()[0]),
+    4,
+  );
 });
 
 const broken: readonly [what: string, says: RegExp, source: string, more?: Record<string, string>][] = [
   ['lacks a file', /not installed whole/, "require('./gone.js');"],
   ['lacks a package', /not installed whole/, "require('node-pre-gyp-that-is-gone');"],
-  ['has a binary that does not load', /does not load/, "process.dlopen({ exports: {} }, __dirname + '/a.node');", { 'a.node': 'no binary' }],
+  [
+    'has a binary that does not load',
+    /does not load/,
+    "process.dlopen({ exports: {} }, __dirname + '/a.node');",
+    { 'a.node': 'no binary' },
+  ],
   [
     'was installed without its binary',
     /lacks its binary/,
-    "throw new Error(`The Node.js native addon module (tfjs_binding.node) can not be found at path: /x`);",
+    'throw new Error(`The Node.js native addon module (tfjs_binding.node) can not be found at path: /x`);',
   ],
 ];
 
@@ -59,7 +68,10 @@ for (const [what, says, source, more] of broken) {
 
 test('a tfjs-node that loads is taken', async () => {
   const { tf, backend, line } = await loadTensorFlow({ from: place("module.exports = { version_core: '4.0.0', mark: 1 };") });
-  assert.equal([backend, line, (tf as unknown as { mark: number }).mark], ['tensorflow', 'TensorFlow.js 4.0.0, native (tfjs-node)', 1]);
+  assert.equal(
+    [backend, line, (tf as unknown as { mark: number }).mark],
+    ['tensorflow', 'TensorFlow.js 4.0.0, native (tfjs-node)', 1],
+  );
 });
 
 test('an error of its own inside tfjs-node is not hidden', async () => {
@@ -70,7 +82,10 @@ test('an error of its own inside tfjs-node is not hidden', async () => {
 test('this machine has one that computes', async () => {
   const { tf, line } = await loadTensorFlow();
   figure(line);
-  assert.is(tf.tidy(() => tf.scalar(3).square().dataSync()[0]), 9);
+  assert.is(
+    tf.tidy(() => tf.scalar(3).square().dataSync()[0]),
+    9,
+  );
 });
 
 test.run();

@@ -55,7 +55,11 @@ test('getGradients gives the gradients in the order of the params, clipped by cl
   const [a, b] = [variable([3]), variable([4])];
   const loss = () => tf.addN([a.square().sum(), b.square().sum()]).mul(0.5).asScalar();
   const values = (options: object, params = [a, b]) =>
-    tf.tidy(() => tfRMSprop(tf, options).getGradients(loss, params).map((each) => each.dataSync()[0]));
+    tf.tidy(() =>
+      tfRMSprop(tf, options)
+        .getGradients(loss, params)
+        .map((each) => each.dataSync()[0]),
+    );
   assert.equal(values({}), [3, 4]);
   assert.equal(values({}, [b, a]), [4, 3]);
   assert.equal(values({ clipnorm: 2.5 }), [1.5, 2]);
@@ -112,7 +116,10 @@ test('getWeights gives iter and slots named <variable>/rms, and its tensors are 
   optimizer.minimize(loss, false, [w]);
   const weights = await optimizer.getWeights();
   const slots = ['rms', 'momentum', 'mg'].map((slot) => `${w.name}/${slot}`);
-  assert.equal(weights.map(({ name }) => name), ['iter', ...slots]);
+  assert.equal(
+    weights.map(({ name }) => name),
+    ['iter', ...slots],
+  );
   assert.is(weights[0].tensor.dataSync()[0], 1);
   assert.ok(distance(weights[1].tensor.dataSync(), [0.4, 1.6]) < 1e-6);
   await optimizer.getWeights();
@@ -142,9 +149,15 @@ test('setWeights refuses what does not fit, with a code, and changes nothing', a
     ['x' as never],
   ];
   for (const weights of wrong) assert.is((await rejected(optimizer.setWeights(weights))).code, 'E_WEIGHTS');
-  assert.equal((await optimizer.getWeights()).map(({ tensor }) => [...tensor.dataSync()]), before);
+  assert.equal(
+    (await optimizer.getWeights()).map(({ tensor }) => [...tensor.dataSync()]),
+    before,
+  );
   await optimizer.setWeights([7, [1, 2], [3]]);
-  assert.equal((await optimizer.getWeights()).map(({ tensor }) => [...tensor.dataSync()]), [[7], [1, 2], [3]]);
+  assert.equal(
+    (await optimizer.getWeights()).map(({ tensor }) => [...tensor.dataSync()]),
+    [[7], [1, 2], [3]],
+  );
   await optimizer.setWeights([[4, 5], [6]]);
   assert.equal([optimizer.iterations, [...(await optimizer.getWeights())[1].tensor.dataSync()]], [7, [4, 5]]);
   tf.dispose([a, b]);
@@ -265,12 +278,19 @@ test('a variable that comes later is trained from then on, and the others keep w
   const alone = tfRMSprop(tf, { preset: 'keras3', lr: 0.01, momentum: 0.5 });
   const c = variable([1]);
   for (let i = 0; i < 4; i++) {
-    optimizer.minimize(() => (i < 2 ? a.square().sum() : tf.addN([a.square().sum(), b.square().sum()])).asScalar(), false, i < 2 ? [a] : [a, b]);
+    optimizer.minimize(
+      () => (i < 2 ? a.square().sum() : tf.addN([a.square().sum(), b.square().sum()])).asScalar(),
+      false,
+      i < 2 ? [a] : [a, b],
+    );
     alone.minimize(() => c.square().sum().asScalar(), false, [c]);
   }
   sameBits(a.dataSync() as Float32Array, c.dataSync() as Float32Array);
   assert.ok(b.dataSync()[0] < 1);
-  assert.equal(optimizer.layout.tensors.map(({ name }) => name), [a.name, b.name]);
+  assert.equal(
+    optimizer.layout.tensors.map(({ name }) => name),
+    [a.name, b.name],
+  );
   tf.dispose([a, b, c]);
 });
 

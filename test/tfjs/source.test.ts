@@ -50,7 +50,12 @@ test('updates$ are the updates of the training: a replica that applies them has 
   const { model, optimizer } = live();
   const first = fromModel(tf, model);
   const seen: number[] = [];
-  const versions = lastValueFrom(optimizer.updates$.pipe(takeWhile(({ version }) => version < 6, true), toArray()));
+  const versions = lastValueFrom(
+    optimizer.updates$.pipe(
+      takeWhile(({ version }) => version < 6, true),
+      toArray(),
+    ),
+  );
   const subscription = optimizer.updates$.subscribe(({ version, weights }) => {
     seen.push(version);
     assert.is(weights.layout.length, weightsOf(model).length);
@@ -77,11 +82,18 @@ test('a trainer that follows has the bits of the model at each version, and so d
   const digests: [number, boolean][] = [];
   t.updates$.subscribe(({ version }) => digests.push([version, t.digest() === optimizer.digest()]));
   await fit(model, 8);
-  assert.equal(digests, Array.from({ length: 8 }, (_, i) => [i + 1, true]));
+  assert.equal(
+    digests,
+    Array.from({ length: 8 }, (_, i) => [i + 1, true]),
+  );
   await replica.reached(8);
   assert.is(replica.digest(), optimizer.digest());
   sameBits(weightsOf(shown), weightsOf(model));
-  assert.not.equal(first, layoutOf(model).tensors.map(({ name }) => name), 'control: the names differ');
+  assert.not.equal(
+    first,
+    layoutOf(model).tensors.map(({ name }) => name),
+    'control: the names differ',
+  );
   const gradients = Object.fromEntries(t.layout.tensors.map(({ name, length }) => [name, new Float32Array(length)]));
   assert.is((await rejected(worker.push({ gradients }))).code, 'E_FORBIDDEN');
   assert.is((await rejected(t.push(gradients))).code, 'E_FORBIDDEN');

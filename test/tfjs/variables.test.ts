@@ -1,5 +1,5 @@
 // Layouts, weights and gradients of TF.js variables; assignTo and trainFrom.
-import { firstValueFrom, lastValueFrom, of, startWith, Subject, toArray } from 'rxjs';
+import { firstValueFrom, lastValueFrom, of, Subject, startWith, toArray } from 'rxjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { layout, RMSprop, Tensors } from '../../src/index.ts';
@@ -24,7 +24,10 @@ for (const backend of backends) {
     const { xs, ys } = examples(8);
     const { numTensors } = tf.memory();
     const names = layoutOf(model).tensors.map(({ name }) => name);
-    assert.equal(names, model.trainableWeights.map(({ name }) => name));
+    assert.equal(
+      names,
+      model.trainableWeights.map(({ name }) => name),
+    );
     assert.equal(layoutOf(model).toJSON()[names[0]], [4, 8]);
     const optimizer = new RMSprop(layoutOf(model), { lr: 0.01, initial: fromModel(tf, model) });
     sameBits(Float32Array.from(optimizer.parameters.flat), weightsOf(model));
@@ -47,7 +50,10 @@ for (const backend of backends) {
     const { numTensors } = tf.memory();
     const batches = await lastValueFrom(trainFrom(tf, model, of({ xs, ys }, [xs, ys] as const)).pipe(toArray()));
     const expected = gradientsOf(tf, () => tf.losses.meanSquaredError(ys, model.predict(xs) as typeof ys).asScalar(), model);
-    assert.equal(batches.map(({ examples: count }) => count), [8, 8]);
+    assert.equal(
+      batches.map(({ examples: count }) => count),
+      [8, 8],
+    );
     for (const [name, gradient] of Object.entries(batches[1].gradients))
       assert.ok(distance(gradient as Float32Array, expected.gradients[name] as Float32Array) < 1e-6);
     assert.ok(Math.abs((batches[0].loss as number) - expected.loss) < 1e-6);
@@ -59,7 +65,8 @@ for (const backend of backends) {
 test('assignTo writes all variables of a version or none, by name, and by order where the names differ', async () => {
   const a = tf.variable(tf.zeros([2]), true, 'assign/a');
   const b = tf.variable(tf.zeros([1]), true, 'assign/b');
-  const weights = (shapes: Record<string, number[]>, ...values: number[]) => new Tensors(layout(shapes), Float32Array.from(values));
+  const weights = (shapes: Record<string, number[]>, ...values: number[]) =>
+    new Tensors(layout(shapes), Float32Array.from(values));
   const write = (given: Tensors) => lastValueFrom(of({ weights: given }).pipe(assignTo(tf, [a, b])));
   await write(weights({ 'assign/b': [1], 'assign/a': [2] }, 1, 2, 3));
   assert.equal([[...a.dataSync()], [...b.dataSync()]], [[2, 3], [1]]);
@@ -67,7 +74,11 @@ test('assignTo writes all variables of a version or none, by name, and by order 
   assert.equal([[...a.dataSync()], [...b.dataSync()]], [[4, 5], [6]]);
   await write(weights({ 'assign/b': [1] }, 9));
   assert.equal([[...a.dataSync()], [...b.dataSync()]], [[4, 5], [9]]);
-  for (const wrong of [weights({ x: [2], y: [2] }, 1, 1, 1, 1), weights({ x: [2] }, 1, 1), weights({ 'assign/a': [2], 'assign/b': [2] }, 1, 1, 1, 1)])
+  for (const wrong of [
+    weights({ x: [2], y: [2] }, 1, 1, 1, 1),
+    weights({ x: [2] }, 1, 1),
+    weights({ 'assign/a': [2], 'assign/b': [2] }, 1, 1, 1, 1),
+  ])
     await write(wrong).then(assert.unreachable, ({ code }) => assert.is(code, 'E_LAYOUT'));
   assert.equal([[...a.dataSync()], [...b.dataSync()]], [[4, 5], [9]]);
   await write(new Tensors(layout<string>({})));
@@ -90,7 +101,11 @@ test('what is no model and no variable is refused', () => {
 
 test('a worker learns with trainFrom: it takes the next examples when its push is answered, on the newest weights', async () => {
   const model = compiled();
-  const t = await trainer({ model: layoutOf(model), optimizer: { lr: 0.01, initial: fromModel(tf, model) }, listen: { port: 0 } });
+  const t = await trainer({
+    model: layoutOf(model),
+    optimizer: { lr: 0.01, initial: fromModel(tf, model) },
+    listen: { port: 0 },
+  });
   const worker = connect(t.url, { role: 'worker', producer: 'w1' });
   const { xs, ys } = examples(8);
   let asked = 0;
@@ -105,7 +120,10 @@ test('a worker learns with trainFrom: it takes the next examples when its push i
   const own = compiled();
   const { numTensors } = tf.memory();
   const batches = await lastValueFrom(trainFrom(tf, own, all(), { worker }).pipe(toArray()));
-  assert.equal(batches.map(({ base }) => base), Array.from({ length: 12 }, (_, i) => i));
+  assert.equal(
+    batches.map(({ base }) => base),
+    Array.from({ length: 12 }, (_, i) => i),
+  );
   assert.is(most, 0, 'the next examples are taken after the answer');
   assert.is(t.version, 12);
   assert.equal([t.status().examples, t.status().producers], [96, 1]);

@@ -29,10 +29,13 @@ export interface LayersFiles {
  */
 export function safetensorsOfModel({ model, shards }: LayersFiles): Uint8Array<ArrayBuffer> {
   const { groups, rest } = readManifest(model);
-  const tensors = groups.flatMap(({ paths, weights }) => readWeights(weights, joined(paths.map((path) => shardOf(shards, path)))));
+  const tensors = groups.flatMap(({ paths, weights }) =>
+    readWeights(weights, joined(paths.map((path) => shardOf(shards, path)))),
+  );
   const grouped = groups.flatMap(({ weights }) => weights).filter(({ group }) => group !== undefined);
   const metadata: Record<string, string> = { [restKey]: JSON.stringify(rest) };
-  if (grouped.length > 0) metadata[groupsKey] = JSON.stringify(Object.fromEntries(grouped.map(({ name, group }) => [name, group])));
+  if (grouped.length > 0)
+    metadata[groupsKey] = JSON.stringify(Object.fromEntries(grouped.map(({ name, group }) => [name, group])));
   return serialize(tensors, metadata, limits);
 }
 
@@ -47,10 +50,19 @@ export function modelOfSafetensors(buffer: Uint8Array, topology?: string): Layer
   const { metadata, tensors } = deserialize(buffer, limits);
   const expected = topology === undefined ? undefined : readManifest(topology);
   if (expected === undefined && metadata[restKey] === undefined)
-    throw new GradwireError('E_FORMAT', 'these weights say nothing of the model that they are of; give its model.json as topology');
+    throw new GradwireError(
+      'E_FORMAT',
+      'these weights say nothing of the model that they are of; give its model.json as topology',
+    );
   const rest = expected?.rest ?? (JSON.parse(metadata[restKey]) as Record<string, unknown>);
   const groups = JSON.parse(metadata[groupsKey] ?? '{}') as Record<string, string>;
-  const chosen = expected === undefined ? [...tensors] : chosenFor(expected.groups.flatMap(({ weights }) => weights), tensors);
+  const chosen =
+    expected === undefined
+      ? [...tensors]
+      : chosenFor(
+          expected.groups.flatMap(({ weights }) => weights),
+          tensors,
+        );
   const weights = chosen.map(([name, tensor]) => specOf(name, tensor, groups[name]));
   const bytes = joined(chosen.map(([, { data }]) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength)));
   const count = Math.max(1, Math.ceil(bytes.byteLength / shardBytes));
@@ -67,13 +79,17 @@ function chosenFor(specs: readonly WeightSpec[], tensors: ReadonlyMap<string, Te
       const tensor = tensors.get(name);
       if (tensor !== undefined && JSON.stringify(tensor.shape) === JSON.stringify(shape)) return [name, tensor];
       const found = tensor === undefined ? 'missing' : `[${tensor.shape}]`;
-      throw new GradwireError('E_WEIGHTS', `the model's weight ${quote(name)} is [${shape}], here it is ${found}; nothing was written`);
+      throw new GradwireError(
+        'E_WEIGHTS',
+        `the model's weight ${quote(name)} is [${shape}], here it is ${found}; nothing was written`,
+      );
     });
 }
 
 function specOf(name: string, { dtype, shape }: Tensor, group: string | undefined): WeightSpec {
   const type = { F32: 'float32', I32: 'int32', BOOL: 'bool' }[dtype as string];
-  if (type === undefined) throw new GradwireError('E_DTYPE', `the tensor ${quote(name)} is ${dtype}; TensorFlow.js takes F32, I32 and BOOL`);
+  if (type === undefined)
+    throw new GradwireError('E_DTYPE', `the tensor ${quote(name)} is ${dtype}; TensorFlow.js takes F32, I32 and BOOL`);
   return { name, shape, dtype: type, ...(group === undefined ? {} : { group }) };
 }
 

@@ -17,10 +17,16 @@ export function readWeights(specs: readonly WeightSpec[], bytes: Uint8Array): [s
     const stored = spec.quantization?.dtype ?? spec.dtype;
     const size = sizes[stored];
     if (size === undefined || (spec.quantization === undefined && !['float32', 'int32', 'bool'].includes(stored)))
-      throw new GradwireError('E_DTYPE', `the weight ${quote(spec.name)} is ${quote(stored)}; float32, int32, bool and quantized ones can be converted`);
+      throw new GradwireError(
+        'E_DTYPE',
+        `the weight ${quote(spec.name)} is ${quote(stored)}; float32, int32, bool and quantized ones can be converted`,
+      );
     end += size * spec.shape.reduce((product, dimension) => product * dimension, 1);
     if (end > bytes.byteLength)
-      throw new GradwireError('E_FORMAT', `the weights' files end within ${quote(spec.name)}: ${bytes.byteLength} bytes, ${end} are needed`);
+      throw new GradwireError(
+        'E_FORMAT',
+        `the weights' files end within ${quote(spec.name)}: ${bytes.byteLength} bytes, ${end} are needed`,
+      );
     return [spec.name, tensorOf(spec, bytes.slice(begin, end).buffer)];
   });
   if (end < bytes.byteLength)
@@ -32,8 +38,12 @@ function tensorOf({ name, shape, dtype, quantization }: WeightSpec, buffer: Arra
   if (quantization !== undefined) {
     const values = dequantized(name, quantization, buffer);
     if (dtype === 'float32') return { dtype: 'F32', shape, data: Float32Array.from(values) };
-    if (dtype === 'int32' && quantization.dtype !== 'float16') return { dtype: 'I32', shape, data: Int32Array.from(values, Math.round) };
-    throw new GradwireError('E_DTYPE', `the weight ${quote(name)} is ${quote(dtype)} quantized as ${quantization.dtype}, which TensorFlow.js has not`);
+    if (dtype === 'int32' && quantization.dtype !== 'float16')
+      return { dtype: 'I32', shape, data: Int32Array.from(values, Math.round) };
+    throw new GradwireError(
+      'E_DTYPE',
+      `the weight ${quote(name)} is ${quote(dtype)} quantized as ${quantization.dtype}, which TensorFlow.js has not`,
+    );
   }
   if (dtype === 'float32') return { dtype: 'F32', shape, data: new Float32Array(buffer) };
   if (dtype === 'int32') return { dtype: 'I32', shape, data: new Int32Array(buffer) };

@@ -1,200 +1,78 @@
 // The class of the optimizer, made from the `tf.Optimizer` of each TF.js that asks for one, once.
-import { type Observable, share } from 'rxjs';
-import { type ErrorCode, GradwireError } from '../../../src/errors.ts';
-import type { Batch } from '../../../src/gradients/batch.ts';
-import { type Layout, sameLayout } from '../../../src/layout.ts';
-import type { Hyperparameters } from '../../../src/rmsprop/options/hyperparameters.ts';
-import { hyperparametersOf } from '../../../src/rmsprop/options/options.ts';
-import type { StepResult } from '../../../src/rmsprop/rmsprop.ts';
-import type { RMSpropState } from '../../../src/rmsprop/state/state.ts';
-import { type Publication, publish, type SourceFollower } from '../../operators/index.ts';
-import type { TensorFlow, TfNamedTensor, TfOptimizer, TfTensor } from '../tensorflow.ts';
-import { matched, type Variables, variablesOf } from '../variables.ts';
-import { clippedGradients, gradientTensors } from './keras.ts';
-import { optionsOf, savable, type TfRMSpropConfig, type TfRMSpropOptions } from './options.ts';
-import type { TfUpdate, TfWeightsInput } from './rmsprop.ts';
-import { type SlotWeight, stateWith, weightsOf } from './slots.ts';
-import { Training } from './training.ts';
-import { readWeights, tensorsOf } from './weights.ts';
+import type { TensorFlow, TfOptimizer } from '../tensorflow.ts';
+import { Core } from './core.ts';
+import { optionsOf, type TfRMSpropOptions } from './options.ts';
 
 type OptimizerClass = new (options?: TfRMSpropOptions) => TfOptimizer;
 
 const classes = new WeakMap<TensorFlow, OptimizerClass>();
 
-// what a batch's content is refused with; all else is a mistake of the program
-const contents: readonly ErrorCode[] = ['E_NONFINITE', 'E_RANGE'];
+// TF.js' optimizer is the base, so what is ours stands behind it
+const core: unique symbol = Symbol('core');
 
 /** The class for a TF.js, registered there under its name. */
 export function optimizerClass(tf: TensorFlow): OptimizerClass {
   const known = classes.get(tf);
   if (known !== undefined) return known;
   const made = makeClass(tf);
+  for (const [name, { get, value }] of Object.entries(Object.getOwnPropertyDescriptors(Core.prototype))) {
+    if (name !== 'constructor')
+      Object.defineProperty(made.prototype, name, { configurable: true, ...forwarded(name, get, value) });
+  }
   tf.serialization.registerClass(made);
   classes.set(tf, made);
   return made;
 }
 
+interface WithCore {
+  readonly [core]: Core;
+}
+
+/** A property of the class that does what the core's does. */
+function forwarded(name: string, get: (() => unknown) | undefined, value: unknown): PropertyDescriptor {
+  if (get !== undefined) {
+    return {
+      get(this: WithCore): unknown {
+        return Reflect.get(this[core], name);
+      },
+    };
+  }
+  const method = value as (...given: unknown[]) => unknown;
+  return {
+    writable: true,
+    value(this: WithCore, ...given: unknown[]): unknown {
+      return method.apply(this[core], given);
+    },
+  };
+}
+
 function makeClass(tf: TensorFlow): OptimizerClass {
   // TF.js finds a saved optimizer's class by its name, and makes it by fromConfig(class, config)
-  return class GradwireRMSprop extends tf.Optimizer {
+  return class GradwireRMSprop extends tf.Optimizer implements WithCore {
     static readonly className: string = 'GradwireRMSprop';
-    readonly updates$: Observable<Publication<Batch>>;
-    readonly #options: Omit<TfRMSpropOptions, 'onRefused'>;
-    readonly #onRefused: TfRMSpropOptions['onRefused'];
-    readonly #all: Hyperparameters;
-    readonly #training: Training;
-    // weights that were set before the variables were known
-    #loaded: readonly SlotWeight[] | undefined;
-    // those that getWeights gave last
-    #given: readonly TfNamedTensor[] = [];
+    readonly [core]: Core;
+    readonly updates$: Core['updates$'];
 
-    constructor({ onRefused, ...options }: TfRMSpropOptions = {}) {
+    constructor(options?: TfRMSpropOptions) {
       super();
-      this.#options = options;
-      this.#onRefused = onRefused;
-      this.#all = hyperparametersOf(options);
-      this.#training = new Training(tf, options, {
-        onBound: (optimizer) => {
-          if (this.#loaded !== undefined)
-            optimizer.restore(stateWith(optimizer.layout, this.#all, optimizer.state(), this.#loaded));
-          this.#loaded = undefined;
-        },
-      });
-      this.updates$ = this.#training.steps$.pipe(publish(), share());
+      this[core] = new Core(tf, options);
+      this.updates$ = this[core].updates$;
     }
 
     static fromConfig(first: unknown, second?: unknown): TfOptimizer {
-      const { customObjects: _beside, ...config } = ((typeof first === 'function' ? second : first) ?? {}) as Record<string, unknown>;
+      const { customObjects: _beside, ...config } = ((typeof first === 'function' ? second : first) ?? {}) as Record<
+        string,
+        unknown
+      >;
       return new (optimizerClass(tf))(optionsOf(config));
-    }
-
-    get version(): number {
-      const first = this.#loaded?.[0];
-      return first?.name === 'iter' ? Number(first.values[0]) : this.#training.optimizer.version;
-    }
-
-    get iterations(): number {
-      return this.version;
-    }
-
-    get refused(): number {
-      return this.#training.refused;
-    }
-
-    get learningRate(): number {
-      return this.#training.optimizer.learningRate;
-    }
-
-    get layout(): Layout {
-      return this.#training.optimizer.layout;
-    }
-
-    digest(): string {
-      return this.#training.optimizer.digest();
     }
 
     getClassName(): string {
       return GradwireRMSprop.className;
     }
 
-    applyGradients(gradients: Readonly<Record<string, TfTensor>> | readonly TfNamedTensor[]): void {
-      const entries = Array.isArray(gradients)
-        ? (gradients as readonly TfNamedTensor[]).map(({ name, tensor }) => [name, tensor] as const)
-        : Object.entries(gradients as Readonly<Record<string, TfTensor>>);
-      this.#step(new Map(entries));
-    }
-
-    getConfig(): TfRMSpropConfig {
-      return savable(this.#training.optimizer.getConfig());
-    }
-
     fromConfig(config: object): TfOptimizer {
       return GradwireRMSprop.fromConfig(config);
-    }
-
-    getGradients(loss: () => TfTensor, params: Variables): TfTensor[] {
-      return clippedGradients(tf, this.#options, { loss, params, lossScale: this.#training.optimizer.lossScale });
-    }
-
-    getUpdates(loss: () => TfTensor, params: Variables): [TfUpdate] {
-      const { value, gradients, dispose } = gradientTensors(tf, loss, variablesOf(params));
-      try {
-        return [{ ...(this.#step(gradients) as StepResult), loss: value }];
-      } finally {
-        dispose();
-      }
-    }
-
-    async getWeights(): Promise<readonly TfNamedTensor[]> {
-      this.#free();
-      const { layout, optimizer } = { layout: this.layout, optimizer: this.#training.optimizer };
-      this.#given = tensorsOf(tf, this.#loaded ?? weightsOf(layout, this.#all, optimizer.state()));
-      return [...this.#given];
-    }
-
-    async setWeights(weights: TfWeightsInput): Promise<void> {
-      const list = await readWeights(weights);
-      const { optimizer, follower } = this.#training;
-      if (follower !== undefined)
-        throw new GradwireError('E_WEIGHTS', 'a trainer follows, which cannot know of weights that are set; nothing was set');
-      // a saved model's optimizer gets its weights before it has met the model
-      if (optimizer.layout.length === 0) this.#loaded = list;
-      else optimizer.restore(stateWith(optimizer.layout, this.#all, optimizer.state(), list));
-      this.#free();
-    }
-
-    override dispose(): void {
-      this.#free();
-      this.#training.optimizer.release();
-    }
-
-    bind(model: Layout | undefined): Layout {
-      if (model !== undefined) {
-        this.#training.bindTo(model.tensors.map(({ name }) => name));
-        const { registeredVariables } = tf.engine();
-        matched(model, model.tensors.map(({ name }) => registeredVariables[name]));
-      }
-      if (this.layout.length === 0 || (model !== undefined && !sameLayout(model, this.layout)))
-        throw new GradwireError('E_LAYOUT', 'the trainer and its source must have one model; give the trainer model: layoutOf(model)');
-      return this.layout;
-    }
-
-    state(): RMSpropState {
-      return this.#training.optimizer.state();
-    }
-
-    adopt(state: RMSpropState): void {
-      this.#training.adopt(state);
-    }
-
-    follow(follower: SourceFollower): () => void {
-      if (this.#training.follower !== undefined)
-        throw new GradwireError('E_CONFIG', 'another trainer follows this optimizer already');
-      this.#training.follower = follower;
-      return () => {
-        if (this.#training.follower === follower) this.#training.follower = undefined;
-      };
-    }
-
-    async drained(): Promise<void> {
-      await this.#training.follower?.idle();
-    }
-
-    #step(gradients: ReadonlyMap<string, TfTensor | null | undefined>): StepResult | undefined {
-      this.#free();
-      try {
-        return this.#training.step(gradients);
-      } catch (error) {
-        if (!(error instanceof GradwireError) || !contents.includes(error.code) || this.#onRefused === undefined) throw error;
-        this.#training.refused += 1;
-        this.#onRefused(error);
-        return undefined;
-      }
-    }
-
-    #free(): void {
-      for (const { tensor } of this.#given) tensor.dispose();
-      this.#given = [];
     }
   };
 }

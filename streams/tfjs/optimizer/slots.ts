@@ -95,7 +95,10 @@ function hasFurther({ lossScale, gradientAccumulationSteps }: Hyperparameters): 
 }
 
 // three float64 as the bits of six int32, for no float32 holds a count; then a flag for each tensor that is being accumulated
-function furtherOf(model: Layout, { skipped = 0, lossScale = { scale: 1, good: 0 }, accumulating = [] }: RMSpropState): NamedSlot {
+function furtherOf(
+  model: Layout,
+  { skipped = 0, lossScale = { scale: 1, good: 0 }, accumulating = [] }: RMSpropState,
+): NamedSlot {
   const numbers = new Int32Array(Float64Array.of(skipped, lossScale.scale, lossScale.good).buffer);
   const flags = model.tensors.map(({ name }) => (accumulating.includes(name) ? 1 : 0));
   const values = Int32Array.of(...numbers, ...flags);
@@ -119,7 +122,8 @@ function countIn({ values, name = 'iter' }: SlotWeight): number {
 function valuesOf({ values, shape }: SlotWeight, name: string, expected: readonly number[]): ArrayLike<number> {
   const length = expected.reduce((product, dimension) => product * dimension, 1);
   const fits = shape === undefined ? values.length === length : sameShape(shape, expected);
-  if (!fits) throw misfit(`${quote(name)} is [${expected}], got ${shape === undefined ? `${values.length} values` : `[${shape}]`}`);
+  if (!fits)
+    throw misfit(`${quote(name)} is [${expected}], got ${shape === undefined ? `${values.length} values` : `[${shape}]`}`);
   const least = name.endsWith('/rms') ? 0 : Number.NEGATIVE_INFINITY;
   for (let i = 0; i < length; i++) {
     if (!(values[i] >= least && Math.abs(values[i]) < Number.POSITIVE_INFINITY))

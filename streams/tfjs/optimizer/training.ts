@@ -69,7 +69,10 @@ export class Training {
     const missing = names.filter((name) => this.optimizer.layout.get(name) === undefined);
     if (missing.length === 0) return;
     if (this.follower !== undefined)
-      throw new GradwireError('E_UNKNOWN', `${quote(missing[0])} is not in the model of the trainer that follows; nothing was applied`);
+      throw new GradwireError(
+        'E_UNKNOWN',
+        `${quote(missing[0])} is not in the model of the trainer that follows; nothing was applied`,
+      );
     const variables = missing.map((name) => this.#demand(name));
     const initial = Object.fromEntries(variables.map((variable) => [variable.name, copyOf(this.#tf, variable)]));
     const next = grown(this.optimizer, variables, { ...this.#options, initial });
@@ -83,7 +86,10 @@ export class Training {
   adopt(state: RMSpropState): void {
     const { layout: model, parameters } = this.optimizer;
     const entries = model.tensors.map(({ name }) => [this.#demand(name), name] as const);
-    matched(model, entries.map(([variable]) => variable));
+    matched(
+      model,
+      entries.map(([variable]) => variable),
+    );
     this.optimizer.restore(state);
     assignAll(
       this.#tf,
@@ -107,7 +113,10 @@ export class Training {
     const tensor = this.optimizer.layout.get(name);
     const length = shape.reduce((product, dimension) => product * dimension, 1);
     if (tensor?.length !== length)
-      throw new GradwireError('E_SHAPE', `the gradient of ${quote(name)} is [${shape}], the variable [${tensor?.shape}]; nothing was applied`);
+      throw new GradwireError(
+        'E_SHAPE',
+        `the gradient of ${quote(name)} is [${shape}], the variable [${tensor?.shape}]; nothing was applied`,
+      );
   }
 
   /** Variables that somebody else has written since: their values count, as in TF.js. */
@@ -123,7 +132,8 @@ export class Training {
     }
     const read = changed.map(({ tensor, variable }) => ({ tensor, variable, values: copyOf(this.#tf, variable) }));
     for (const { tensor, values } of read)
-      if (!finite(values)) throw new GradwireError('E_NONFINITE', `${quote(tensor.name)} has values that are not finite; nothing was applied`);
+      if (!finite(values))
+        throw new GradwireError('E_NONFINITE', `${quote(tensor.name)} has values that are not finite; nothing was applied`);
     for (const { tensor, variable, values } of read) {
       parameters.get(tensor.name).set(values);
       this.#known.set(tensor.name, variable.dataId);
@@ -133,7 +143,9 @@ export class Training {
 
   #batchOf(present: readonly [string, TfTensor][]): Batch {
     const { version } = this.optimizer;
-    const gradients: GradientRecord = Object.fromEntries(present.map(([name, tensor]) => [name, new Float32Array(peek(this.#tf, tensor))]));
+    const gradients: GradientRecord = Object.fromEntries(
+      present.map(([name, tensor]) => [name, new Float32Array(peek(this.#tf, tensor))]),
+    );
     return { gradients, base: version, producer: 'tfjs', sequence: version + 1 };
   }
 
