@@ -13,10 +13,10 @@ export interface TfTrainable extends TfModel {
   apply(inputs: unknown, options: { readonly training: boolean }): unknown;
 }
 
-/** The further parts of TF.js that a loss needs. */
+/** The further parts of TF.js that a loss needs; both take tensors of that TF.js. */
 export interface TfMath {
-  mean(values: TfTensor): TfTensor;
-  add(a: TfTensor, b: TfTensor): TfTensor;
+  mean(values: never): TfTensor;
+  add(a: never, b: never): TfTensor;
 }
 
 interface Compiled {
@@ -48,7 +48,7 @@ export function modelLoss(
     throw new GradwireError('E_CONFIG', 'the model has no loss; compile it, or give trainFrom a loss');
   return (xs, ys) => {
     const outputs = [model.apply(xs.length === 1 ? xs[0] : xs, { training: true })].flat() as TfTensor[];
-    const means = losses.map((loss, i) => tf.mean(loss(ys[i], outputs[i])));
-    return [...means, ...(compiled.calculateLosses?.() ?? [])].reduce((sum, each) => tf.add(sum, each));
+    const means = losses.map((loss, i) => tf.mean(loss(ys[i], outputs[i]) as never));
+    return [...means, ...(compiled.calculateLosses?.() ?? [])].reduce((sum, each) => tf.add(sum as never, each as never));
   };
 }

@@ -49,3 +49,8 @@ export function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
     return each > most || Number.isNaN(each) ? each : most;
   }, 0);
 }
+
+/** Disposes of tensors and models, in lists and objects; `tf.dispose` takes models too, its types do not. */
+export function dispose(held: unknown): void {
+  tf.dispose(held as never);
+}

@@ -5,7 +5,7 @@ import { deserialize, encodeWeights, layout, serialize, Tensors } from '../../sr
 import { type LayersFiles, modelOfSafetensors, safetensorsOfModel, tfRMSprop } from '../../streams/tfjs/index.ts';
 import { sameBits } from '../support/bits.ts';
 import { refused } from '../support/refused.ts';
-import { backends, examples, network, tf, weightsOf } from '../support/tensorflow.ts';
+import { backends, dispose, examples, network, tf, weightsOf } from '../support/tensorflow.ts';
 
 test.before(async () => {
   await tf.setBackend(backends[0]);
@@ -49,7 +49,7 @@ test('a trained model goes to safetensors and back with its bits, its optimizer 
   sameBits(weightsOf(back), weightsOf(model));
   assert.is(back.optimizer.iterations, 2);
   assert.equal(safetensorsOfModel(modelOfSafetensors(buffer)), buffer);
-  tf.dispose([model, back, xs, ys]);
+  dispose([model, back, xs, ys]);
 });
 
 test('weights of a trainer become a layers model with the topology of another', async () => {
@@ -66,7 +66,7 @@ test('weights of a trainer become a layers model with the topology of another', 
   sameBits(weightsOf(loaded), weights.flat);
   const other = serialize({ w: Float32Array.of(1) });
   refused('E_WEIGHTS', () => modelOfSafetensors(other, files.model), /missing/);
-  tf.dispose([model, loaded]);
+  dispose([model, loaded]);
 });
 
 test('more than 4 MiB of weights are cut into files of that size', () => {
@@ -96,7 +96,7 @@ test('quantized weights come out as TF.js itself reads them', async () => {
     if (dtype === 'float32') sameBits(ours as Float32Array, expected as Float32Array, name);
     else assert.equal(ours, expected);
   }
-  tf.dispose(theirs);
+  dispose(theirs);
 });
 
 test('what cannot be converted is refused by name', () => {

@@ -5,7 +5,7 @@ import { GradwireError } from '../../src/index.ts';
 import { layoutOf, type TfWeightsInput, tfRMSprop } from '../../streams/tfjs/index.ts';
 import { sameBits } from '../support/bits.ts';
 import { refused } from '../support/refused.ts';
-import { backends, distance, examples, network, tf, weightsOf } from '../support/tensorflow.ts';
+import { backends, dispose, distance, examples, network, tf, weightsOf } from '../support/tensorflow.ts';
 
 const [backend] = backends;
 let named = 0;
@@ -68,7 +68,7 @@ test('getGradients gives the gradients in the order of the params, clipped by cl
   assert.equal(values({ preset: 'keras3', clipnorm: 2 }), [2, 2]);
   assert.equal(values({ preset: 'keras3', globalClipnorm: 2.5 }), [1.5, 2]);
   assert.equal(values({ lossScale: 2 }), [1.5, 2]);
-  tf.dispose([a, b]);
+  dispose([a, b]);
 });
 
 test('getGradients gives the bits that a step takes', () => {
@@ -82,7 +82,7 @@ test('getGradients gives the bits that a step takes', () => {
   const f32 = Math.fround;
   const expected = before.map((p, i) => f32(p - f32(clipped[i] / f32(f32(Math.sqrt(f32(clipped[i] * clipped[i]))) + f32(1e6)))));
   sameBits(w.dataSync() as Float32Array, expected);
-  tf.dispose([w, gradient]);
+  dispose([w, gradient]);
 });
 
 test('a loss that does not depend on a param is refused, and leaves no tensor', () => {
@@ -91,7 +91,7 @@ test('a loss that does not depend on a param is refused, and leaves no tensor', 
   const error = refused('E_BATCH', () => tfRMSprop(tf, {}).getGradients(() => a.square().sum().asScalar(), [a, b]));
   assert.match(error.text, b.name);
   assert.is(tf.memory().numTensors, numTensors);
-  tf.dispose([a, b]);
+  dispose([a, b]);
 });
 
 test('getUpdates makes one step and says what it did', () => {
@@ -160,7 +160,7 @@ test('setWeights refuses what does not fit, with a code, and changes nothing', a
   );
   await optimizer.setWeights([[4, 5], [6]]);
   assert.equal([optimizer.iterations, [...(await optimizer.getWeights())[1].tensor.dataSync()]], [7, [4, 5]]);
-  tf.dispose([a, b]);
+  dispose([a, b]);
 });
 
 test('weights set before the variables are known are held against them at the first step', async () => {
@@ -194,7 +194,7 @@ test("in preset tfjs a training moves from TF.js' rmsprop and back", async () =>
   for (let i = 0; i < 3; i++) only.minimize(() => control.square().sum().asScalar(), false, [control]);
   assert.ok(distance(w.dataSync(), control.dataSync()) < 1e-6);
   assert.is(again.iterations, 3);
-  tf.dispose([w, alone, control]);
+  dispose([w, alone, control]);
 });
 
 for (const options of [
@@ -227,7 +227,7 @@ for (const options of [
     await fit(loaded);
     sameBits(weightsOf(loaded), weightsOf(model));
     assert.is(other.iterations, 8);
-    tf.dispose([model, loaded, xs, ys]);
+    dispose([model, loaded, xs, ys]);
   });
 }
 
@@ -241,7 +241,7 @@ test('centered with a gradient of 1e-3 stays finite, where TF.js gives NaN', () 
   }
   assert.ok(Number.isFinite(a.dataSync()[0]));
   assert.ok(Number.isNaN(b.dataSync()[0]), 'control: TF.js gives NaN');
-  tf.dispose([a, b]);
+  dispose([a, b]);
 });
 
 test("a partial batch after a full one takes each variable's own accumulator, where TF.js takes another's", async () => {
@@ -252,7 +252,7 @@ test("a partial batch after a full one takes each variable's own accumulator, wh
     optimizer.applyGradients({ [a.name]: gradients[0], [b.name]: gradients[1] });
     optimizer.applyGradients({ [b.name]: gradients[1] });
     const [, first, second] = (await optimizer.getWeights()).map(({ tensor }) => tensor.dataSync()[0]);
-    tf.dispose([a, b, ...gradients]);
+    dispose([a, b, ...gradients]);
     return [first, second];
   };
   const ours = await run(() => tfRMSprop(tf, { preset: 'tfjs', lr: 0.01 }) as never);
@@ -269,7 +269,7 @@ test('setWeights with a tensor missing is refused, where TF.js accepts it', asyn
   for (const optimizer of [ours, theirs]) optimizer.minimize(loss, false, [a, b]);
   assert.is((await rejected(ours.setWeights((await ours.getWeights()).slice(0, -1)))).code, 'E_WEIGHTS');
   await theirs.setWeights((await theirs.getWeights()).slice(0, -2));
-  tf.dispose([a, b]);
+  dispose([a, b]);
 });
 
 test('a variable that comes later is trained from then on, and the others keep what they have', async () => {
@@ -291,7 +291,7 @@ test('a variable that comes later is trained from then on, and the others keep w
     optimizer.layout.tensors.map(({ name }) => name),
     [a.name, b.name],
   );
-  tf.dispose([a, b, c]);
+  dispose([a, b, c]);
 });
 
 test('gradients for what is no variable, of another shape or none at all are refused and change nothing', () => {
@@ -302,13 +302,13 @@ test('gradients for what is no variable, of another shape or none at all are ref
   refused('E_SHAPE', () => optimizer.applyGradients({ [w.name]: long }));
   refused('E_BATCH_EMPTY', () => optimizer.applyGradients({}));
   assert.equal([optimizer.version, [...w.dataSync()]], [0, [1, 2]]);
-  tf.dispose([w, long, right]);
+  dispose([w, long, right]);
 });
 
 test('two models of one layout in a process have names of their own', () => {
   const models = [network(), network()];
   assert.not.equal(JSON.stringify(layoutOf(models[0])), JSON.stringify(layoutOf(models[1])));
-  tf.dispose(models);
+  dispose(models);
 });
 
 test.run();

@@ -11,7 +11,7 @@ import { connect } from '../../streams/sockets/index.ts';
 import { assignTo, fromModel, layoutOf, tfRMSprop } from '../../streams/tfjs/index.ts';
 import { trainer } from '../../streams/trainer.ts';
 import { sameBits } from '../support/bits.ts';
-import { backends, examples, network, tf, weightsOf } from '../support/tensorflow.ts';
+import { backends, dispose, examples, network, tf, weightsOf } from '../support/tensorflow.ts';
 
 const options = { lr: 0.01, decay: 1e-3 };
 
@@ -33,7 +33,7 @@ async function fit(model: ReturnType<typeof network>, steps: number, callbacks: 
   try {
     await model.fit(xs, ys, { epochs: 1, batchSize: 4, shuffle: false, verbose: 0, callbacks });
   } finally {
-    tf.dispose([xs, ys]);
+    dispose([xs, ys]);
   }
 }
 
@@ -67,7 +67,7 @@ test('updates$ are the updates of the training: a replica that applies them has 
   const alone = new RMSprop(layoutOf(model), { ...options, initial: first });
   for (const { batch } of await versions) alone.step(batch);
   sameBits(Float32Array.from(alone.parameters.flat), weightsOf(model));
-  tf.dispose(model);
+  dispose(model);
 });
 
 test('a trainer that follows has the bits of the model at each version, and so do its replicas', async () => {
@@ -101,7 +101,7 @@ test('a trainer that follows has the bits of the model at each version, and so d
   for (const end of [worker, replica, t]) await end.close();
   await fit(model, 2);
   assert.is(optimizer.version, 10, 'training goes on without the trainer');
-  tf.dispose([model, shown]);
+  dispose([model, shown]);
 });
 
 test('a durable trainer that follows records the training: another process goes on from it with the same bits', async () => {
@@ -128,7 +128,7 @@ test('a durable trainer that follows records the training: another process goes 
     await optimizer.drained();
     assert.equal([again.version, again.digest()], [305, optimizer.digest()]);
     await again.close();
-    tf.dispose(model);
+    dispose(model);
   } finally {
     rmSync(directory, { recursive: true });
   }
@@ -158,7 +158,7 @@ test('steps that the journal has not taken wait up to maxWaitingBytes, then a st
     await optimizer.drained();
     assert.equal([t.version, t.digest()], [made, optimizer.digest()]);
     await t.close();
-    tf.dispose([model, gradients]);
+    dispose([model, gradients]);
   } finally {
     rmSync(directory, { recursive: true });
   }
@@ -180,7 +180,7 @@ test('a trainer and its source must agree: other options, another model and step
   await t.close();
   await fit(model, 1);
   assert.is(await refusals({}), 'E_CONFIG', 'steps that no recording has');
-  tf.dispose(model);
+  dispose(model);
 });
 
 test.run();

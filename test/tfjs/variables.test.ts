@@ -8,7 +8,7 @@ import { assignTo, fromModel, gradientsOf, layoutOf, trainFrom } from '../../str
 import { trainer } from '../../streams/trainer.ts';
 import { sameBits } from '../support/bits.ts';
 import { refused } from '../support/refused.ts';
-import { backends, distance, examples, network, tf, weightsOf } from '../support/tensorflow.ts';
+import { backends, dispose, distance, examples, network, tf, weightsOf } from '../support/tensorflow.ts';
 
 /** A network compiled for mean squared errors. */
 function compiled(): ReturnType<typeof network> {
@@ -40,7 +40,7 @@ for (const backend of backends) {
     sameBits(weightsOf(model), Float32Array.from(optimizer.parameters.flat));
     assert.ok(gradientsOf(tf, loss, model).loss < value);
     assert.is(tf.memory().numTensors, numTensors);
-    tf.dispose([model, xs, ys]);
+    dispose([model, xs, ys]);
   });
 
   test(`trainFrom gives the gradients and the loss of model.fit, with the number of examples (${backend})`, async () => {
@@ -58,7 +58,7 @@ for (const backend of backends) {
       assert.ok(distance(gradient as Float32Array, expected.gradients[name] as Float32Array) < 1e-6);
     assert.ok(Math.abs((batches[0].loss as number) - expected.loss) < 1e-6);
     assert.is(tf.memory().numTensors, numTensors);
-    tf.dispose([model, xs, ys]);
+    dispose([model, xs, ys]);
   });
 }
 
@@ -79,12 +79,12 @@ test('assignTo writes all variables of a version or none, by name, and by order 
     weights({ x: [2] }, 1, 1),
     weights({ 'assign/a': [2], 'assign/b': [2] }, 1, 1, 1, 1),
   ])
-    await write(wrong).then(assert.unreachable, ({ code }) => assert.is(code, 'E_LAYOUT'));
+    await write(wrong).then(() => assert.unreachable(), ({ code }) => assert.is(code, 'E_LAYOUT'));
   assert.equal([[...a.dataSync()], [...b.dataSync()]], [[4, 5], [9]]);
   await write(new Tensors(layout<string>({})));
   const values = of({ weights: weights({ x: [2], y: [1] }, 1, 2, 3), mark: 1 });
   assert.is((await firstValueFrom(values.pipe(assignTo(tf, [a, b])))).mark, 1, 'a tap passes its values on');
-  tf.dispose([a, b]);
+  dispose([a, b]);
 });
 
 test('what is no model and no variable is refused', () => {
@@ -96,7 +96,7 @@ test('what is no model and no variable is refused', () => {
   refused('E_CONFIG', () => trainFrom(tf, network(), of()), /no loss/);
   refused('E_CONFIG', () => trainFrom(tf, compiled(), of(), { inFlight: 0 }));
   refused('E_CONFIG', () => trainFrom(tf, compiled(), of(), { credit: 3 } as object));
-  tf.dispose([count, w]);
+  dispose([count, w]);
 });
 
 test('a worker learns with trainFrom: it takes the next examples when its push is answered, on the newest weights', async () => {
@@ -136,9 +136,9 @@ test('a worker learns with trainFrom: it takes the next examples when its push i
   const flood$ = new Subject<{ xs: typeof xs; ys: typeof ys }>();
   const flooded = lastValueFrom(trainFrom(tf, own, flood$, { worker, maxWaiting: 3 }));
   for (let i = 0; i < 5; i++) flood$.next({ xs, ys });
-  await flooded.then(assert.unreachable, ({ code }) => assert.is(code, 'E_BUSY'));
+  await flooded.then(() => assert.unreachable(), ({ code }) => assert.is(code, 'E_BUSY'));
   for (const end of [worker, t]) await end.close();
-  tf.dispose([model, own, xs, ys]);
+  dispose([model, own, xs, ys]);
 });
 
 test("a replica's weights come into a model as they arrive, and at once where it has some", async () => {
@@ -155,7 +155,7 @@ test("a replica's weights come into a model as they arrive, and at once where it
   sameBits(weightsOf(model), Float32Array.from(t.weights.flat));
   assert.equal(seen, [0, 1]);
   for (const end of [replica, t]) await end.close();
-  tf.dispose(model);
+  dispose(model);
 });
 
 test.run();
