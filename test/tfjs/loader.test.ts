@@ -76,7 +76,10 @@ test('a tfjs-node that loads is taken', async () => {
 
 test('an error of its own inside tfjs-node is not hidden', async () => {
   const loading = loadTensorFlow({ from: place("throw new TypeError('a bug');") });
-  await loading.then(() => assert.unreachable(), (error) => assert.match(error.message, 'a bug'));
+  await loading.then(
+    () => assert.unreachable(),
+    (error) => assert.match(error.message, 'a bug'),
+  );
 });
 
 test('this machine has one that computes', async () => {

@@ -79,7 +79,10 @@ test('assignTo writes all variables of a version or none, by name, and by order 
     weights({ x: [2] }, 1, 1),
     weights({ 'assign/a': [2], 'assign/b': [2] }, 1, 1, 1, 1),
   ])
-    await write(wrong).then(() => assert.unreachable(), ({ code }) => assert.is(code, 'E_LAYOUT'));
+    await write(wrong).then(
+      () => assert.unreachable(),
+      ({ code }) => assert.is(code, 'E_LAYOUT'),
+    );
   assert.equal([[...a.dataSync()], [...b.dataSync()]], [[4, 5], [9]]);
   await write(new Tensors(layout<string>({})));
   const values = of({ weights: weights({ x: [2], y: [1] }, 1, 2, 3), mark: 1 });
@@ -136,7 +139,10 @@ test('a worker learns with trainFrom: it takes the next examples when its push i
   const flood$ = new Subject<{ xs: typeof xs; ys: typeof ys }>();
   const flooded = lastValueFrom(trainFrom(tf, own, flood$, { worker, maxWaiting: 3 }));
   for (let i = 0; i < 5; i++) flood$.next({ xs, ys });
-  await flooded.then(() => assert.unreachable(), ({ code }) => assert.is(code, 'E_BUSY'));
+  await flooded.then(
+    () => assert.unreachable(),
+    ({ code }) => assert.is(code, 'E_BUSY'),
+  );
   for (const end of [worker, t]) await end.close();
   dispose([model, own, xs, ys]);
 });
