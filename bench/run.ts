@@ -7,12 +7,13 @@ import { pipeline } from './pipeline.ts';
 import { recordings } from './recordings/recordings.ts';
 import { printTable, type Report, type Scale } from './report.ts';
 import { sockets } from './sockets/sockets.ts';
+import { tfjs } from './tfjs/tfjs.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { json: { type: 'boolean' }, smoke: { type: 'boolean' } },
 });
-const benches: Record<string, (scale: Scale) => Promise<Report>> = { pipeline, kernel, recordings, encodings, sockets };
+const benches: Record<string, (scale: Scale) => Promise<Report>> = { pipeline, kernel, recordings, encodings, sockets, tfjs };
 
 for (const name of positionals.length > 0 ? positionals : Object.keys(benches)) {
   if (!Object.hasOwn(benches, name)) {

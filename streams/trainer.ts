@@ -12,10 +12,10 @@ import { Failing } from './trainer/failing.ts';
 import { Guarding } from './trainer/guarding.ts';
 import type { Held } from './trainer/held.ts';
 import { openHistory, recover } from './trainer/history.ts';
-import { refuseTrainerOptions, type TrainerOptions } from './trainer/options.ts';
-import { Pusher } from './trainer/pusher.ts';
+import type { TrainerOptions } from './trainer/options.ts';
 import { Trainer } from './trainer/running.ts';
 import { openServer, type TrainerServer } from './trainer/server.ts';
+import { pusherFor, withSource } from './trainer/sourced.ts';
 
 export type { Hold } from './operators/gate.ts';
 export type { Guard, GuardAnswer, Score, Scored, StepStatistics } from './operators/guard.ts';
@@ -32,8 +32,8 @@ export type { TrainerStatus } from './trainer/status.ts';
  *
  * @throws GradwireError `E_CONFIG`, `E_CONFIG_DRIFT`, `E_LAYOUT`, `E_LOCKED`, `E_RECORDING…`, or `E_BUSY` where the port is taken.
  */
-export async function trainer<Name extends string>(options: TrainerOptions<Name>): Promise<Trainer<Name>> {
-  refuseTrainerOptions(options as TrainerOptions<never>);
+export async function trainer<Name extends string>(given: TrainerOptions<Name>): Promise<Trainer<Name>> {
+  const options = withSource(given);
   if (options.listen !== undefined) serveOptionsOf(options.listen);
   const history = await openHistory(options);
   const opened: { close(): Promise<void> }[] = [history];
@@ -43,13 +43,14 @@ export async function trainer<Name extends string>(options: TrainerOptions<Name>
     const { optimizer } = history;
     const server = await openServer(held, options.listen);
     opened.unshift(server);
-    const pusher = new Pusher(held, optimizer, options.maxWaitingBytes);
     const closing$ = new Subject<void>();
     const { threads } = options.optimizer ?? {};
     const failing = new Failing(options.onError);
     const guarding = new Guarding(held, { ...options, onError: failing.note });
+    const pusher = pusherFor(held, options, failing);
 
-    const durable$ = merge(server.arrivals$, pusher.arrivals$, guarding.rollbacks.arrivals$, failing.failed$).pipe(
+    const arrivals$ = merge(server.arrivals$.pipe(pusher.gate()), pusher.arrivals$, guarding.rollbacks.arrivals$);
+    const durable$ = merge(arrivals$, failing.failed$).pipe(
       takeUntil(closing$),
       admit(model, held.admission(options.maxStaleness)),
       history.commit(),
@@ -58,10 +59,9 @@ export async function trainer<Name extends string>(options: TrainerOptions<Name>
       rmsprop<Name, Admitted<Name>>(model, { ...optimizer, threads, state: () => held.optimizer.state(), onRefused: giveUp }),
       tap((step) => held.account(step)),
     );
-    const { gate } = guarding;
     const tell = pipe(
-      gated<Name>(gate),
-      publish<Name, Admitted<Name>>({ ...options.publish, name, run, epoch, published, gate }),
+      gated<Name>(guarding.gate),
+      publish<Name, Admitted<Name>>({ ...options.publish, name, run, epoch, published, gate: guarding.gate }),
       tap((publication) => held.show(publication)),
       server.broadcast(),
     );
@@ -70,7 +70,7 @@ export async function trainer<Name extends string>(options: TrainerOptions<Name>
       connect((each$) => merge(each$.pipe(tell), each$.pipe(keeping(held, server, options, failing)))),
       share({ resetOnComplete: false, resetOnError: false, resetOnRefCountZero: false }),
     );
-    return new Trainer({ held, server, pusher, guarding, updates$, closing$ });
+    return pusher.begin(new Trainer({ held, server, pusher, guarding, updates$, closing$ }), closing$);
   } catch (error) {
     for (const each of opened) await each.close();
     throw error;

@@ -4,4 +4,5 @@ export type { Ack, Admitted, Answer, Arrival, Nack, Publication, Step } from './
 export { type PublishOptions, type PublishSettings, publish } from './publish.ts';
 export { type RMSpropOperatorOptions, rmsprop } from './rmsprop.ts';
 export { type SnapshotContext, type SnapshotOptions, snapshot } from './snapshot.ts';
+export type { SourceFollower, TrainingSource } from './source.ts';
 export type { Tapped, TappedBatch, TapStart } from './tapped.ts';

@@ -2,6 +2,7 @@
 // The `gradwire` program: its commands, and one way for all of them to end in a clear line.
 import { Command, CommanderError } from 'commander';
 import { type ErrorCode, GradwireError } from '../../src/errors.ts';
+import { convertCommand } from './commands/convert.ts';
 import { diffCommand } from './commands/diff.ts';
 import { exportCommand } from './commands/export.ts';
 import { followCommand } from './commands/follow.ts';
@@ -34,6 +35,7 @@ const commands = [
   holdCommand(),
   releaseCommand(),
   rollbackCommand(),
+  convertCommand(),
 ];
 const program = new Command('gradwire')
   .description('A streaming optimizer: gradient batches in, parameter updates out, replicas equal to the bit.')

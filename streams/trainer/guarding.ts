@@ -6,7 +6,7 @@ import type { TrainerOptions } from './options.ts';
 import { Rollbacks, type RolledBack } from './rollbacks.ts';
 
 /** Who is asked, and who is told. */
-interface GuardingOptions extends Pick<TrainerOptions, 'guard' | 'directory'> {
+interface GuardingOptions extends Pick<TrainerOptions, 'guard' | 'directory' | 'source'> {
   readonly onError: (error: unknown) => void;
 }
 
@@ -16,12 +16,12 @@ export class Guarding<Name extends string = string> implements Control {
   readonly rollbacks: Rollbacks<Name>;
   readonly #held: Held<Name>;
 
-  constructor(held: Held<Name>, { guard, directory, onError }: GuardingOptions) {
+  constructor(held: Held<Name>, { guard, directory, source, onError }: GuardingOptions) {
     this.#held = held;
     held.guarding = this;
     const onRollback = (version: number): void => void this.rollbacks.follow(version).catch(onError);
     this.gate = new Gate({ version: held.version(), guard, onRollback, onError });
-    this.rollbacks = new Rollbacks(held, this.gate, directory);
+    this.rollbacks = new Rollbacks(held, this.gate, { directory, isFollowing: source !== undefined });
   }
 
   hold(reason?: string): void {

@@ -3,6 +3,7 @@ import { GradwireError, refuseUnknownOptions } from '../../src/errors.ts';
 import type { Layout } from '../../src/layout.ts';
 import type { RMSpropOptions } from '../../src/rmsprop/options/hyperparameters.ts';
 import type { Guard } from '../operators/guard.ts';
+import type { TrainingSource } from '../operators/index.ts';
 import { type PublishSettings, refusePublishSettings } from '../operators/publish.ts';
 import type { Durability, ReadProgress, Retention } from '../recordings/index.ts';
 import type { ServeOptions } from '../sockets/index.ts';
@@ -53,6 +54,11 @@ export interface TrainerOptions<Name extends string = string> {
   readonly guard?: Guard;
   /** Told of what does not stop the trainer: a snapshot that could not be written, a guard that threw, its rollback that failed. */
   readonly onError?: (error: unknown) => void;
+  /**
+   * A training in this process that the trainer follows, as `tfRMSprop` of gradwire/tfjs is one: its batches are the trainer's, and
+   * no others are taken. It goes on from what `directory` has. Up to `maxWaitingBytes` of its steps may wait for the journal.
+   */
+  readonly source?: TrainingSource;
 }
 
 const names = [
@@ -72,6 +78,7 @@ const names = [
   'maxWaitingBytes',
   'guard',
   'onError',
+  'source',
 ];
 
 /** Throws `E_CONFIG` for options that cannot be meant, before anything is opened. */

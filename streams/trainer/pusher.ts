@@ -1,5 +1,5 @@
 // Batches from this process: the same frames, checks and answers as those from a socket.
-import { Subject } from 'rxjs';
+import { identity, type MonoTypeOperatorFunction, type Observable, Subject } from 'rxjs';
 import { type ErrorCode, GradwireError } from '../../src/errors.ts';
 import { encodeGradients } from '../../src/frames/gradients.ts';
 import { type Batch, type GradientRecord, isBatch } from '../../src/gradients/batch.ts';
@@ -14,6 +14,11 @@ const defaultWaitingBytes = 64 << 20;
 export interface Pushed {
   readonly version: number;
   readonly duplicate: boolean;
+}
+
+/** A trainer, as far as whoever brings it batches looks at it. */
+export interface Followed {
+  readonly updates$: Observable<{ readonly version: number }>;
 }
 
 /** Turns pushes into arrivals and answers into promises. */
@@ -47,6 +52,16 @@ export class Pusher<Name extends string = string> {
       });
     }
     return await this.#hand(frame);
+  }
+
+  /** What the arrivals of others pass. */
+  gate(): MonoTypeOperatorFunction<Arrival> {
+    return identity;
+  }
+
+  /** Told of the trainer that is running now; gives it back. */
+  begin<Running extends Followed>(running: Running, _closing$: Observable<void>): Running {
+    return running;
   }
 
   /** Rejects what is unanswered, and every later push. */

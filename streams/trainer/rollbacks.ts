@@ -20,20 +20,30 @@ export interface RolledBack {
   readonly to: number;
 }
 
+/** Where the earlier versions are. */
+export interface RollbacksOptions {
+  /** The recording; without it there are none. */
+  readonly directory: string | undefined;
+  /** Whether the trainer follows a training, which cannot be taken back. */
+  readonly isFollowing: boolean;
+}
+
 /** A trainer's rollbacks, one at a time. */
 export class Rollbacks<Name extends string = string> {
   readonly arrivals$: Subject<Arrival> = new Subject<Arrival>();
   readonly #held: Held<Name>;
   readonly #gate: Gate<Name>;
   readonly #directory: string | undefined;
+  readonly #isFollowing: boolean;
   #sequence = 0;
   #ended: GradwireError | undefined;
   #reject: (error: unknown) => void = () => undefined;
 
-  constructor(held: Held<Name>, gate: Gate<Name>, directory: string | undefined) {
+  constructor(held: Held<Name>, gate: Gate<Name>, { directory, isFollowing }: RollbacksOptions) {
     this.#held = held;
     this.#gate = gate;
     this.#directory = directory;
+    this.#isFollowing = isFollowing;
   }
 
   /**
@@ -75,6 +85,11 @@ export class Rollbacks<Name extends string = string> {
       throw new GradwireError('E_CONFIG', `a rollback is to a version, an integer from 0; got ${quote(String(to))}`);
     const newest = this.#held.folded();
     if (to > newest) throw new GradwireError('E_CONFIG', `there is no version ${to} to go back to; the newest is ${newest}`);
+    if (this.#isFollowing)
+      throw new GradwireError(
+        'E_CONFIG',
+        'this trainer follows a training, which would go on from its own state; nothing was rolled back',
+      );
     if (this.#directory !== undefined) return this.#directory;
     throw new GradwireError('E_CONFIG', 'a trainer without a directory keeps no earlier version; nothing was rolled back');
   }

@@ -135,7 +135,7 @@ test('inspect says what a safetensors file holds, with norm, min and max of each
 });
 
 test('every command has --help with an example', async () => {
-  for (const command of ['serve', 'follow', 'replay', 'inspect', 'verify', 'restore', 'export']) {
+  for (const command of ['serve', 'follow', 'replay', 'inspect', 'verify', 'restore', 'export', 'convert']) {
     const { code, stdout } = await run(command, '--help');
     assert.is(code, 0);
     assert.match(stdout, new RegExp(`Example:\\n.*gradwire ${command} `, 's'));

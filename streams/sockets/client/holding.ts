@@ -2,6 +2,7 @@
 import { GradwireError } from '../../../src/errors.ts';
 import type { Position } from '../../../src/frames/update.ts';
 import { Replica } from '../../../src/replica.ts';
+import type { Tensors } from '../../../src/tensors.ts';
 import type { Resume } from '../protocol/words.ts';
 
 /** A frame that has just been applied. */
@@ -15,6 +16,8 @@ export interface AppliedFrame {
   readonly learningRate: number | undefined;
   /** The frame: owned, never written again. */
   readonly frame: Uint8Array;
+  /** The weights of that version: a **live view** that the next frame overwrites. */
+  readonly weights: Tensors;
 }
 
 /** A replica, and where the weights that can be read are from. */
@@ -83,6 +86,7 @@ export class Holding<Name extends string = string> {
       from,
       learningRate: isUpdate ? update?.learningRate : undefined,
       frame,
+      weights: this.replica.weights,
     };
   }
 }
