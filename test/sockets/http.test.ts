@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { serve } from '../../streams/sockets/index.ts';
-import { segmentsOf } from '../../streams/sockets/server/http.ts';
+import { segmentsOf } from '../../streams/sockets/server/http-path.ts';
 import { readFrame, writeFrame } from './raw.ts';
 import { Stand, type StandOptions } from './stand.ts';
 

@@ -2,19 +2,30 @@
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import type { Publication } from '../../operators/flow.ts';
-import { closeCodes } from '../protocol/close-codes.ts';
-import type { Hello } from '../protocol/words.ts';
+import { closeCodes, closeReason } from '../protocol/close-codes.ts';
+import { Access } from './access/access.ts';
+import { Connections } from './access/connections.ts';
+import { Standing } from './access/standing.ts';
+import type { TokenSource } from './access/tokens.ts';
 import { Backlog } from './backlog.ts';
 import type { WeightsAt } from './feed.ts';
+import { Gate, type GateOptions } from './gate.ts';
 import { greet } from './greet.ts';
 import { Bodies } from './http-gradients.ts';
 import { Intake } from './intake.ts';
 import { EpochsGiven } from './join.ts';
-import { Peer, type PeerHost } from './peer.ts';
+import { Metrics } from './metrics.ts';
+import { type Guest, Peer, type PeerHost } from './peer.ts';
 import type { PeerInfo } from './peer-info.ts';
 import { Records } from './records.ts';
 import type { ServeLimits } from './serve-options.ts';
 import { type Served, ServedCache } from './served.ts';
+import { Tally } from './tally.ts';
+
+/** Who may come to a hub, and what they may do. */
+export interface HubAccess extends GateOptions {
+  readonly tokens?: TokenSource | undefined;
+}
 
 /** The connections of one server. */
 export class Hub implements PeerHost {
@@ -26,16 +37,25 @@ export class Hub implements PeerHost {
   readonly epochsGiven: EpochsGiven = new EpochsGiven();
   readonly intake: Intake;
   readonly bodies: Bodies;
+  readonly gate: Gate;
+  readonly access: Access;
+  readonly connections: Connections;
+  readonly tally: Tally = new Tally();
+  readonly metrics: Metrics = new Metrics(this);
   readonly #sockets = new Set<WebSocket>();
   readonly #peers = new Set<Peer>();
   readonly #sweeping: NodeJS.Timeout;
   #pumping: NodeJS.Immediate | undefined;
   #unsentFrames = 0;
   #unsentBytes = 0;
+  #tokensMs = 0;
 
-  constructor(served: Served, limits: ServeLimits) {
+  constructor(served: Served, limits: ServeLimits, access: HubAccess) {
     this.served = served;
     this.limits = limits;
+    this.gate = new Gate(access);
+    this.access = new Access(access.tokens);
+    this.connections = new Connections(limits);
     this.backlog = new Backlog(served.version(), { frames: limits.backlogFrames, bytes: limits.backlogBytes });
     this.records = new Records(served, limits, () => this.nowMs());
     this.cache = new ServedCache(served);
@@ -48,7 +68,7 @@ export class Hub implements PeerHost {
       },
     });
     this.bodies = new Bodies(limits.acceptBytes);
-    const finest = Math.min(limits.heartbeatMs, limits.pingMs, limits.pongMs, limits.resetMs) / 4;
+    const finest = Math.min(limits.heartbeatMs, limits.pingMs, limits.pongMs, limits.resetMs, limits.tokensMs) / 4;
     this.#sweeping = setInterval(() => this.#sweep(), Math.min(Math.max(finest, 5), 1000));
   }
 
@@ -77,7 +97,14 @@ export class Hub implements PeerHost {
     // without a listener a bad frame would end the process; the socket closes itself
     socket.on('error', () => undefined);
     greet(socket, raw, this.limits.helloMs, (hello) => {
-      if (hello.role !== 'recorder' || this.served.snapshotFrame !== undefined) this.#admit(socket, raw, hello);
+      const { token, ...rest } = hello;
+      const standing = new Standing(this.access, hello.role, token);
+      const { ending } = standing;
+      if (ending !== undefined) {
+        this.tally.refused(ending.barrier);
+        socket.close(ending.code, closeReason(ending.reason));
+      } else if (hello.role !== 'recorder' || this.served.snapshotFrame !== undefined)
+        this.#admit(socket, raw, { hello: rest, standing });
       else socket.close(closeCodes.forbidden, 'E_FORBIDDEN: this trainer gives no records');
     });
   }
@@ -87,6 +114,7 @@ export class Hub implements PeerHost {
     const { from, version, frame } = publication;
     const recordBytes = this.records.push(publication);
     this.backlog.push({ from, version, frame: Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength) });
+    this.tally.published(frame.byteLength);
     this.#unsentFrames += 1;
     this.#unsentBytes += Math.max(frame.byteLength, recordBytes);
     // a turn that publishes much must not push anything out of the backlog before it was offered to the sockets
@@ -109,9 +137,10 @@ export class Hub implements PeerHost {
     clearTimeout(cutting);
   }
 
-  #admit(socket: WebSocket, raw: Socket, hello: Hello): void {
-    const leave = hello.role === 'recorder' ? this.records.enter() : undefined;
-    const peer = new Peer(socket, raw, hello, this);
+  #admit(socket: WebSocket, raw: Socket, guest: Guest): void {
+    this.connections.know(raw);
+    const leave = guest.hello.role === 'recorder' ? this.records.enter() : undefined;
+    const peer = new Peer(socket, raw, guest, this);
     this.#peers.add(peer);
     socket.on('close', () => {
       this.#peers.delete(peer);
@@ -130,6 +159,9 @@ export class Hub implements PeerHost {
   #sweep(): void {
     const nowMs = this.nowMs();
     this.records.sweep(nowMs);
+    const renewing = nowMs - this.#tokensMs >= this.limits.tokensMs && !this.access.open;
+    if (renewing) this.#tokensMs = nowMs;
+    if (renewing) for (const peer of this.#peers) peer.renew();
     for (const peer of this.#peers) peer.sweep(nowMs);
   }
 }

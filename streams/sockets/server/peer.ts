@@ -6,6 +6,7 @@ import type { Answer } from '../../operators/flow.ts';
 import { type CloseCode, closeCodes, closeReason } from '../protocol/close-codes.ts';
 import { InFlight } from '../protocol/credit.ts';
 import type { Heartbeat, Hello, Role, Welcome } from '../protocol/words.ts';
+import type { Standing } from './access/standing.ts';
 import { refusal } from './answers.ts';
 import { Feed, type FeedSource } from './feed.ts';
 import type { Intake } from './intake.ts';
@@ -14,6 +15,7 @@ import { Liveness } from './liveness.ts';
 import type { PeerInfo } from './peer-info.ts';
 import { Replies } from './replies.ts';
 import type { ServeLimits } from './serve-options.ts';
+import type { Tally } from './tally.ts';
 
 /** What all connections of a server share. */
 export interface PeerHost extends JoinContext, FeedSource {
@@ -21,6 +23,13 @@ export interface PeerHost extends JoinContext, FeedSource {
   readonly records: FeedSource;
   readonly intake: Intake;
   readonly limits: ServeLimits;
+  readonly tally: Tally;
+}
+
+/** Who has connected: what the hello says, and what its token allows. */
+export interface Guest {
+  readonly hello: Hello;
+  readonly standing: Standing;
 }
 
 /** A connection that has said who it is. */
@@ -29,6 +38,7 @@ export class Peer {
   readonly #raw: Socket;
   readonly #host: PeerHost;
   readonly #hello: Hello;
+  readonly #standing: Standing;
   readonly #source: FeedSource;
   readonly #inFlight: InFlight;
   readonly #liveness: Liveness;
@@ -37,12 +47,13 @@ export class Peer {
   readonly #pausedFor = new Set<'intake' | 'answers'>();
 
   /** Answers the hello and begins. `raw` is the connection below the socket. */
-  constructor(socket: WebSocket, raw: Socket, hello: Hello, host: PeerHost) {
+  constructor(socket: WebSocket, raw: Socket, { hello, standing }: Guest, host: PeerHost) {
     const { limits } = host;
     this.#socket = socket;
     this.#raw = raw;
     this.#host = host;
     this.#hello = hello;
+    this.#standing = standing;
     this.#source = hello.role === 'recorder' ? host.records : host;
     const { backlog } = this.#source;
     this.#inFlight = new InFlight({ batches: limits.creditBatches, bytes: limits.creditBytes });
@@ -71,7 +82,17 @@ export class Peer {
   get info(): PeerInfo {
     const { version } = this.#feed;
     const lag = Math.max(0, this.#source.backlog.version - version);
-    return { role: this.role, producer: this.#hello.producer ?? null, version, lag, bufferedAmount: this.#socket.bufferedAmount };
+    const who = { role: this.role, producer: this.#hello.producer ?? null, name: this.#standing.name ?? null };
+    return { ...who, version, lag, bufferedAmount: this.#socket.bufferedAmount };
+  }
+
+  /** Asks again what its token allows, and ends the connection where that is not enough any more. */
+  renew(): void {
+    this.#standing.renew();
+    const { ending } = this.#standing;
+    if (ending === undefined) return;
+    this.#host.tally.refused(ending.barrier);
+    this.#end(ending.code, ending.reason);
   }
 
   /** Sends what the socket takes, then the acks that waited for it: in one write. */
@@ -124,7 +145,7 @@ export class Peer {
   #take(frame: Uint8Array): void {
     const answer = (given: Answer): void => this.#answer(given, frame.byteLength);
     this.#inFlight.take(frame.byteLength);
-    if (this.role === 'worker') this.#host.intake.take(frame, answer);
+    if (this.role === 'worker' && this.#standing.good) this.#host.intake.take(frame, answer);
     else {
       const error = new GradwireError(
         'E_FORBIDDEN',
@@ -136,6 +157,7 @@ export class Peer {
 
   #answer(answer: Answer, byteLength: number): void {
     if (this.#socket.readyState !== WebSocket.OPEN) return;
+    this.#host.tally.answered(answer);
     this.#replies.send(answer, () => this.#inFlight.give(byteLength));
     this.#liveness.sent(this.#host.nowMs());
     const fenced = answer.type === 'nack' && answer.code === 'E_PRODUCER_FENCED' && this.#hello.producer !== undefined;
