@@ -33,7 +33,10 @@ async function runPython(script: string, parameters: readonly string[], token?: 
   return output;
 }
 
-async function withTrainer(listen: ServeOptions, body: (t: Trainer, directory: string) => Promise<void>): Promise<void> {
+async function withTrainer(
+  listen: ServeOptions,
+  body: (t: Trainer<'w' | 'b'>, directory: string) => Promise<void>,
+): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'gradwire-python-'));
   const model = layout({ w: [4, 1], b: [1] });
   const t = await trainer({ model, directory: join(directory, 'run'), optimizer: { lr: 0.1 }, listen });

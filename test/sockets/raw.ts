@@ -25,8 +25,9 @@ export async function dial(
   port: number,
   path = '/models/default',
   headers: Record<string, string | undefined> = {},
+  via: { host?: string; localAddress?: string } = {},
 ): Promise<Handshake> {
-  const socket = connect(port, '127.0.0.1');
+  const socket = connect({ port, host: '127.0.0.1', ...via });
   socket.on('error', () => undefined);
   const all: Record<string, string | undefined> = {
     Host: `127.0.0.1:${port}`,

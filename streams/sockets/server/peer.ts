@@ -88,6 +88,7 @@ export class Peer {
 
   /** Asks again what its token allows, and ends the connection where that is not enough any more. */
   renew(): void {
+    if (this.#socket.readyState !== WebSocket.OPEN) return;
     this.#standing.renew();
     const { ending } = this.#standing;
     if (ending === undefined) return;
