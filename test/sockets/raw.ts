@@ -225,7 +225,8 @@ export function writeFrame(
   tensors: Record<string, { shape: number[]; values: number[] }>,
 ): Buffer {
   let at = 0;
-  const entries: Record<string, unknown> = { __metadata__: metadata };
+  // without a prototype, so that a tensor may have any name
+  const entries: Record<string, unknown> = Object.assign(Object.create(null), { __metadata__: metadata });
   for (const [name, { shape, values }] of Object.entries(tensors)) {
     entries[name] = { dtype: 'F32', shape, data_offsets: [at, at + values.length * 4] };
     at += values.length * 4;

@@ -11,8 +11,10 @@ export interface ConnectionLimits {
   readonly unauthenticated: number;
 }
 
-/** The limit for an address that is not this machine. */
-export const perAddress = 16;
+/** Most connections of an address, of which `told` is what the server was told, if anything. */
+export function limitFor(address: string, told: number | undefined): number {
+  return told ?? (isLoopback(address) ? Number.POSITIVE_INFINITY : 16);
+}
 
 /** The connections of one server, from the moment when they are accepted. */
 export class Connections {
@@ -30,7 +32,7 @@ export class Connections {
     const id = idOf(socket);
     const group = groupOf(socket.remoteAddress ?? '');
     const count = (this.#counts.get(group) ?? 0) + 1;
-    const limit = this.#limits.connectionsPerAddress ?? (isLoopback(group) ? Number.POSITIVE_INFINITY : perAddress);
+    const limit = limitFor(group, this.#limits.connectionsPerAddress);
     if (socket.remoteAddress === undefined || count > limit * 2) {
       socket.destroy();
       return;
