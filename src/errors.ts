@@ -109,7 +109,17 @@ const longestQuote = 100;
 /** A name from outside, safe to print: quoted, control characters escaped, cut at 100 characters. */
 export function quote(name: string): string {
   const text = name.length > longestQuote ? `${name.slice(0, longestQuote)}…` : name;
-  return JSON.stringify(text).replace(/[\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e]/g, (character) => {
+  return escapeControls(JSON.stringify(text));
+}
+
+/** Text from outside, safe to print: control characters escaped, cut at `most` characters. */
+export function printable(text: string, most: number = 200): string {
+  return escapeControls(text.length > most ? `${text.slice(0, most)}…` : text);
+}
+
+// a terminal obeys these, or turns text around
+function escapeControls(text: string): string {
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, (character) => {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
   });
 }

@@ -1,5 +1,9 @@
 // Operating a trainer that runs: one POST to one of its addresses, and its answer.
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import { type ErrorCode, errorCodes, GradwireError, quote } from '../../src/errors.ts';
+import { type ConnectAccessOptions, connectAccess } from './access/connect.ts';
 
 /** Whether an argument is the address of a trainer, and not a directory. */
 export function isAddress(text: string): boolean {
@@ -14,19 +18,39 @@ export interface Operation {
   readonly model?: string;
   readonly action: 'rollback' | 'hold' | 'release';
   readonly body?: object;
+  /** The token, which needs the scope `admin`, and whom to trust. */
+  readonly access: ConnectAccessOptions;
 }
 
 /** The trainer's answer. Throws `E_CONFIG` for no address, `E_CONNECTION` where nobody answers, and the code that the trainer answers with. */
-export async function operate({ url, model, action, body = {} }: Operation): Promise<Record<string, unknown>> {
-  const address = addressOf(url, model);
-  const request = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
-  const response = await fetch(`${address}/${action}`, request).catch((cause) => {
-    throw new GradwireError('E_CONNECTION', `nobody answers at ${address}; is the trainer up?`, { cause });
+export async function operate({ url, model, action, body = {}, access }: Operation): Promise<Record<string, unknown>> {
+  const address = `${addressOf(url, model)}/${action}`;
+  const { status, text } = await post(address, JSON.stringify(body), access).catch((cause) => {
+    if (cause instanceof GradwireError) throw cause;
+    throw new GradwireError('E_CONNECTION', `nobody answers at ${address} (${String(cause)}); is the trainer up?`, { cause });
   });
-  const answer = (await response.json().catch(() => ({}))) as Record<string, unknown>;
-  if (response.ok) return answer;
+  const answer = readAnswer(text);
+  if (status === 200) return answer;
   const code = errorCodes.find((each) => each === answer.code) ?? ('E_CONNECTION' satisfies ErrorCode);
-  throw new GradwireError(code, String(answer.text ?? `${address} answered ${response.status}`));
+  throw new GradwireError(code, String(answer.text ?? `${address} answered ${status}`));
+}
+
+function readAnswer(text: string): Record<string, unknown> {
+  try {
+    return JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    return {};
+  }
+}
+
+async function post(address: string, body: string, options: ConnectAccessOptions): Promise<{ status: number; text: string }> {
+  const { token, tls } = connectAccess(options);
+  const headers = { 'Content-Type': 'application/json', ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }) };
+  const secure = { method: 'POST', headers, ca: tls && Buffer.from(tls.ca) };
+  const sent = address.startsWith('https:') ? httpsRequest(address, secure) : request(address, { method: 'POST', headers });
+  sent.end(body);
+  const [response] = (await once(sent, 'response')) as [IncomingMessage];
+  return { status: response.statusCode ?? 0, text: Buffer.concat(await response.toArray()).toString() };
 }
 
 function addressOf(text: string, model: string | undefined): string {

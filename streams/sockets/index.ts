@@ -1,7 +1,7 @@
 // The names of `gradwire/sockets`: a trainer on a port, and its replicas and workers.
 
 export { connect } from './client/connect.ts';
-export type { ReplicaOptions, WorkerOptions } from './client/connect-options.ts';
+export type { ClientTls, ReplicaOptions, WorkerOptions } from './client/connect-options.ts';
 export type { ConnectionStatus, FollowerCounts } from './client/follower.ts';
 export type { AppliedFrame } from './client/holding.ts';
 export type { Pushed } from './client/outbox.ts';
@@ -16,7 +16,9 @@ export type { Mode, Role } from './protocol/words.ts';
 export type { RelayStatus } from './relay/mirror.ts';
 export { Relay, relay } from './relay/relay.ts';
 export type { RelayOptions } from './relay/relay-options.ts';
+export type { Scope, Token, TokenSource } from './server/access/tokens.ts';
 export type { PeerInfo } from './server/peer-info.ts';
 export type { ServeLimits, ServeOptions } from './server/serve-options.ts';
 export type { Control, Served } from './server/served.ts';
 export { type Server, serve } from './server/server.ts';
+export type { Pem, TlsOptions } from './server/tls.ts';

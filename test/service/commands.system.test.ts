@@ -164,7 +164,11 @@ test('bad input ends in one clear line and exit code 1 or 2, never in a stack tr
       ['serve', '--model', json, '--directory', folder, '--optimizer', '{"preset": "torch", "decay": 1}'],
     ],
     [2, /E_CONFIG: lr must be/, ['serve', '--model', json, '--directory', folder, '--lr', '-1']],
-    [2, /E_CONFIG: host must be a loopback address/, ['serve', '--model', json, '--directory', folder, '--host', '0.0.0.0']],
+    [
+      2,
+      /E_CONFIG: host "0.0.0.0" is open to the network, which needs tokens/,
+      ['serve', '--model', json, '--directory', folder, '--host', '0.0.0.0'],
+    ],
     [1, /E_FILE: .*no JSON/, ['serve', '--model', broken, '--directory', folder]],
     [
       1,

@@ -1,37 +1,14 @@
 // The HTTP side, spoken to as curl, a ten-line script or a hostile page would.
 import { once } from 'node:events';
-import { type IncomingHttpHeaders, request } from 'node:http';
+import { request } from 'node:http';
 import { connect } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { serve } from '../../streams/sockets/index.ts';
-import { segmentsOf } from '../../streams/sockets/server/http.ts';
+import { segmentsOf } from '../../streams/sockets/server/http-path.ts';
+import { ask, type Got, sendRaw } from './ask.ts';
 import { readFrame, writeFrame } from './raw.ts';
 import { Stand, type StandOptions } from './stand.ts';
-
-interface Got {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  readonly bytes: Buffer;
-  readonly json: Record<string, unknown>;
-}
-
-interface Ask {
-  readonly method?: string;
-  readonly headers?: Record<string, string>;
-  readonly body?: Uint8Array;
-}
-
-/** One request over a connection of its own. */
-async function ask(port: number, path: string, { method = 'GET', headers = {}, body }: Ask = {}): Promise<Got> {
-  const asking = request({ port, host: '127.0.0.1', path, method, headers, agent: false });
-  asking.end(body);
-  const [response] = await once(asking, 'response');
-  const chunks: Buffer[] = await response.toArray();
-  const bytes = Buffer.concat(chunks);
-  const isJson = String(response.headers['content-type']).includes('json') && bytes.byteLength > 0;
-  return { status: response.statusCode, headers: response.headers, bytes, json: isJson ? JSON.parse(bytes.toString()) : {} };
-}
 
 /** Runs a body with a trainer at version 1 that is closed afterwards. */
 async function withStand(options: StandOptions, body: (stand: Stand, port: number) => Promise<void>): Promise<void> {
@@ -306,17 +283,6 @@ test('control: names of this machine, and the page of this very server, are not'
       assert.is((await ask(port, '/healthz', { headers: { Host: host, Origin: `http://${host}` } })).status, 200, host);
     }
   }));
-
-/** What comes back for these bytes, until the server ends the connection. */
-async function sendRaw(port: number, text: string): Promise<string> {
-  const socket = connect(port, '127.0.0.1');
-  socket.on('error', () => undefined);
-  socket.write(text);
-  let got = '';
-  socket.on('data', (chunk) => (got += chunk));
-  await once(socket, 'close');
-  return got;
-}
 
 test('what is no HTTP is 400, headers of more than 8 KiB are 431, a missing Host is refused', () =>
   withStand({}, async (_, port) => {

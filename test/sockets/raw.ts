@@ -25,8 +25,9 @@ export async function dial(
   port: number,
   path = '/models/default',
   headers: Record<string, string | undefined> = {},
+  via: { host?: string; localAddress?: string } = {},
 ): Promise<Handshake> {
-  const socket = connect(port, '127.0.0.1');
+  const socket = connect({ port, host: '127.0.0.1', ...via });
   socket.on('error', () => undefined);
   const all: Record<string, string | undefined> = {
     Host: `127.0.0.1:${port}`,
@@ -224,7 +225,8 @@ export function writeFrame(
   tensors: Record<string, { shape: number[]; values: number[] }>,
 ): Buffer {
   let at = 0;
-  const entries: Record<string, unknown> = { __metadata__: metadata };
+  // without a prototype, so that a tensor may have any name
+  const entries: Record<string, unknown> = Object.assign(Object.create(null), { __metadata__: metadata });
   for (const [name, { shape, values }] of Object.entries(tensors)) {
     entries[name] = { dtype: 'F32', shape, data_offsets: [at, at + values.length * 4] };
     at += values.length * 4;

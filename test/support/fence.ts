@@ -34,7 +34,7 @@ const transport = (...packages: string[]): Room => ({
 const rooms: Readonly<Record<string, Room>> = {
   src: { rooms: [], packages: ['xxhash-wasm'], without: ['console', ...machine, ...clock] },
   'streams/operators': { rooms: ['src'], packages: ['rxjs'], without: ['console', ...machine] },
-  'streams/sockets': transport('ws'),
+  'streams/sockets': transport('ws', 'prom-client'),
   'streams/recordings': transport('@mcap/core'),
   'streams/threads': { rooms: ['src'], packages: ['node:'], without: ['console'] },
   'streams/nats': transport('@nats-io/'),

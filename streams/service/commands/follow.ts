@@ -2,11 +2,12 @@
 import { Command } from 'commander';
 import { encodeWeights } from '../../../src/frames/weights.ts';
 import { connect, type RemoteReplica } from '../../sockets/index.ts';
+import { addConnectAccess, type ConnectAccessOptions, connectAccess } from '../access/connect.ts';
 import { integer, number } from '../options.ts';
 import { print, writeWhole } from '../output.ts';
 import { stopped } from '../stop.ts';
 
-interface FollowOptions {
+interface FollowOptions extends ConnectAccessOptions {
   model?: string;
   out?: string;
   interval: number;
@@ -17,7 +18,7 @@ interface FollowOptions {
 
 /** The command. */
 export function followCommand(): Command {
-  return new Command('follow')
+  const command = new Command('follow')
     .description('hold the live weights of a trainer, and print where they stand')
     .argument('<url>', 'the trainer, as its `serve` printed it')
     .option('--model <name>', 'which model (default: the one in the URL, or the only one)')
@@ -25,13 +26,14 @@ export function followCommand(): Command {
     .option('--interval <seconds>', 'seconds between lines and between writes', number, 2)
     .option('--until <version>', 'end once this version has arrived', integer(0))
     .option('--timeout <seconds>', 'give up where no weights arrive for so long at the start', number, 15)
-    .option('--json', 'one JSON object a line')
+    .option('--json', 'one JSON object a line');
+  return addConnectAccess(command)
     .addHelpText('after', '\nExample:\n  gradwire follow http://localhost:8080 --out weights.safetensors\n')
     .action(follow);
 }
 
-async function follow(url: string, { model, out, interval, until, timeout, json }: FollowOptions): Promise<void> {
-  const replica = connect(url, { model, readyTimeoutMs: timeout * 1000 });
+async function follow(url: string, { model, out, interval, until, timeout, json, ...access }: FollowOptions): Promise<void> {
+  const replica = connect(url, { ...connectAccess(access), model, readyTimeoutMs: timeout * 1000 });
   const watch = new Watch(replica, { out, json });
   const stop = stopped();
   const status = replica.status$.subscribe(({ state, reason }) => {

@@ -16,11 +16,12 @@ import { GradwireError, quote } from '../../../src/errors.ts';
 import type { Tapped, TapStart } from '../../operators/tapped.ts';
 import { type Durability, recordTapped, type TappedProgress } from '../../recordings/index.ts';
 import { tap } from '../../sockets/index.ts';
+import { addConnectAccess, type ConnectAccessOptions, connectAccess } from '../access/connect.ts';
 import { integer, number } from '../options.ts';
 import { bytes, countingProgress, print } from '../output.ts';
 import { stopped } from '../stop.ts';
 
-interface RecordOptions {
+interface RecordOptions extends ConnectAccessOptions {
   out: string;
   model?: string;
   until?: number;
@@ -34,7 +35,7 @@ const startMs = 15_000;
 
 /** The command. */
 export function recordCommand(): Command {
-  return new Command('record')
+  const command = new Command('record')
     .description("record a live trainer's gradients, from its version now: `replay` then gives the trainer's digest")
     .argument('<url>', 'the trainer, as its `serve` printed it')
     .requiredOption(
@@ -49,7 +50,8 @@ export function recordCommand(): Command {
         .choices(['fsync', 'os', 'none'])
         .default('os'),
     )
-    .option('--json', 'one JSON object at the end')
+    .option('--json', 'one JSON object at the end');
+  return addConnectAccess(command)
     .addHelpText('after', '\nExample:\n  gradwire record http://localhost:8080 --out tapped --seconds 60\n')
     .action(record);
 }
@@ -76,10 +78,20 @@ async function record(url: string, options: RecordOptions): Promise<void> {
   if (!log.begun) throw new GradwireError('E_CLOSED', 'it was stopped before the trainer answered; nothing was recorded');
 }
 
-async function follow(url: string, { out, model, until, seconds, durability }: RecordOptions, log: Log): Promise<void> {
+async function follow(
+  url: string,
+  { out, model, until, seconds, durability, ...access }: RecordOptions,
+  log: Log,
+): Promise<void> {
   const hold$ = new BehaviorSubject(false);
   const stop$ = merge(fromPromise(stopped()), seconds === undefined ? NEVER : timer(seconds * 1000));
-  const tapped$ = tap(url, { model, readyTimeoutMs: startMs, hold$, onLost: (reason) => log.warn(reason) }).pipe(
+  const tapped$ = tap(url, {
+    ...connectAccess(access),
+    model,
+    readyTimeoutMs: startMs,
+    hold$,
+    onLost: (reason) => log.warn(reason),
+  }).pipe(
     takeUntil(stop$),
     takeWhile((each) => versionOf(each) < (until ?? Number.POSITIVE_INFINITY), true),
     tapEach((each) => log.came(each)),

@@ -1,14 +1,15 @@
 // `gradwire relay URL`: a replica that serves what it receives, for more replicas than one trainer should feed.
 import { Command } from 'commander';
 import { type Relay, relay } from '../../sockets/index.ts';
+import { addConnectAccess, type ConnectAccessOptions, connectAccess } from '../access/connect.ts';
+import { addServeAccess, type ServeAccessOptions, serveAccess } from '../access/serve.ts';
 import { integer, number } from '../options.ts';
 import { lines, print } from '../output.ts';
 import { stopped } from '../stop.ts';
 
-interface RelayOptions {
+interface RelayOptions extends ServeAccessOptions, ConnectAccessOptions {
   model?: string;
   port?: number;
-  host: string;
   timeout: number;
   json?: boolean;
 }
@@ -18,15 +19,15 @@ const standardPort = 8080;
 
 /** The command. */
 export function relayCommand(): Command {
-  return new Command('relay')
+  const command = new Command('relay')
     .description('follow a trainer, or another relay, and serve its updates, untouched, to replicas and workers of its own')
     .argument('<url>', 'the trainer or relay, as it printed it')
     .option(
       '--port <port>',
       `port; 0 for any free one (default: ${standardPort}, or a free one where it is taken)`,
       integer(0, 65_535),
-    )
-    .option('--host <address>', 'loopback address to bind to', '127.0.0.1')
+    );
+  return addConnectAccess(addServeAccess(command))
     .option('--model <name>', 'which model (default: the one in the URL, or the only one)')
     .option('--timeout <seconds>', 'give up where no weights arrive for so long at the start', number, 15)
     .option('--json', 'JSON lines: one when it serves, one at the end')
@@ -37,10 +38,10 @@ export function relayCommand(): Command {
     .action(serveRelay);
 }
 
-async function serveRelay(url: string, { model, port, host, timeout, json }: RelayOptions): Promise<void> {
+async function serveRelay(url: string, { model, port, timeout, json, ...access }: RelayOptions): Promise<void> {
   const stop = stopped();
-  const listen = { host, port: port ?? standardPort, orAnyPort: port === undefined };
-  const starting = relay(url, { model, readyTimeoutMs: timeout * 1000, listen });
+  const listen = { ...serveAccess(access), port: port ?? standardPort, orAnyPort: port === undefined };
+  const starting = relay(url, { model, readyTimeoutMs: timeout * 1000, ...connectAccess(access), listen });
   // asked to stop before the first weights: whatever comes of it is closed
   const r = await Promise.race([starting, stop]);
   if (r === undefined) {

@@ -1,12 +1,13 @@
 // `gradwire replay RECORDING`: folds a recording again, or pushes it into another trainer, as fast as it can or as it was.
 import { Command } from 'commander';
 import { GradwireError } from '../../../src/errors.ts';
+import { addConnectAccess, type ConnectAccessOptions, connectAccess } from '../access/connect.ts';
 import { addHyperparameters, factor, hyperparametersIn, integer, versionOrTime } from '../options.ts';
 import { type FoldOptions, fold } from '../replay/fold.ts';
 import { type PushOptions, push } from '../replay/push.ts';
 import { mostInFlight } from '../replay/pushing.ts';
 
-type ReplayOptions = FoldOptions & Omit<PushOptions, 'to'> & { to?: string };
+type ReplayOptions = FoldOptions & Omit<PushOptions, 'to' | 'access'> & ConnectAccessOptions & { to?: string };
 
 /** The command. */
 export function replayCommand(): Command {
@@ -35,7 +36,7 @@ export function replayCommand(): Command {
     .option('--skip-refused', 'with --to: count the batches that the trainer refuses, and go on')
     .option('--out <file>', 'write the state at the end to this safetensors file')
     .option('--json', 'one JSON object');
-  return addHyperparameters(command, 'default: as recorded')
+  return addHyperparameters(addConnectAccess(command), 'default: as recorded')
     .addHelpText(
       'after',
       '\nExample:\n  gradwire replay run --lr 0.02 --out faster.safetensors\n' +
@@ -45,13 +46,14 @@ export function replayCommand(): Command {
 }
 
 async function run(path: string, options: ReplayOptions): Promise<void> {
-  const { to, skipRefused, inFlight, snapshot, out, from, until, speed, json } = options;
+  const { to, skipRefused, inFlight, snapshot, out, from, until, speed, json, tokenFile, tlsCa } = options;
   if (to === undefined) {
     if (skipRefused) throw new GradwireError('E_CONFIG', '--skip-refused is for --to');
+    if (tokenFile ?? tlsCa) throw new GradwireError('E_CONFIG', '--token-file and --tls-ca are for --to');
     await fold(path, options);
     return;
   }
   const [folding] = Object.entries({ ...hyperparametersIn(options), snapshot, out }).filter(([, value]) => value !== undefined);
   if (folding !== undefined) throw new GradwireError('E_CONFIG', `--${folding[0]} is for folding here, not for --to`);
-  await push(path, { to, skipRefused, inFlight, from, until, speed, json });
+  await push(path, { to, access: connectAccess({ tokenFile, tlsCa }), skipRefused, inFlight, from, until, speed, json });
 }

@@ -1,11 +1,12 @@
 // `gradwire rollback URL|DIRECTORY --to VERSION`: the state of an earlier version as a new one.
 import { Command } from 'commander';
 import { trainer } from '../../trainer.ts';
+import { addConnectAccess, type ConnectAccessOptions } from '../access/connect.ts';
 import { isAddress, operate } from '../operate.ts';
 import { integer } from '../options.ts';
 import { print, readingProgress } from '../output.ts';
 
-interface RollbackOptions {
+interface RollbackOptions extends ConnectAccessOptions {
   to: number;
   model?: string;
   json?: boolean;
@@ -13,19 +14,20 @@ interface RollbackOptions {
 
 /** The command. */
 export function rollbackCommand(): Command {
-  return new Command('rollback')
+  const command = new Command('rollback')
     .description('make the whole state of an earlier version the newest, as a new version; what came after it is undone')
     .argument('<trainer>', 'a trainer that runs, as its `serve` printed it, or the directory of one that does not')
     .requiredOption('--to <version>', 'the version to go back to', integer(0))
-    .option('--model <name>', 'which model (default: the one in the URL, or default)')
+    .option('--model <name>', 'which model (default: the one in the URL, or default)');
+  return addConnectAccess(command)
     .option('--json', 'one JSON object')
     .addHelpText('after', '\nExample:\n  gradwire rollback http://localhost:8080 --to 1200\n  gradwire rollback run --to 1200\n')
     .action(run);
 }
 
-async function run(where: string, { to, model, json }: RollbackOptions): Promise<void> {
+async function run(where: string, { to, model, json, ...access }: RollbackOptions): Promise<void> {
   const done = isAddress(where)
-    ? await operate({ url: where, model, action: 'rollback', body: { version: to } })
+    ? await operate({ url: where, model, action: 'rollback', body: { version: to }, access })
     : await offline(where, to);
   print(done, { json });
 }

@@ -4,6 +4,7 @@ import { type EncodingName, encodingNames } from '../../../src/encodings/encodin
 import type { RMSpropOptions } from '../../../src/rmsprop/options/hyperparameters.ts';
 import type { Durability } from '../../recordings/index.ts';
 import { trainer } from '../../trainer.ts';
+import { addServeAccess, type ServeAccessOptions, serveAccess } from '../access/serve.ts';
 import { readModel } from '../model.ts';
 import {
   addHyperparameters,
@@ -17,12 +18,11 @@ import {
 import { bytes, lines, print, readingProgress, warn } from '../output.ts';
 import { stopped } from '../stop.ts';
 
-interface ServeOptions extends HyperparameterOptions {
+interface ServeOptions extends HyperparameterOptions, ServeAccessOptions {
   model?: string;
   directory: string;
   name?: string;
   port?: number;
-  host: string;
   optimizer?: RMSpropOptions;
   maxStaleness?: number;
   snapshotEvery: number;
@@ -97,9 +97,8 @@ export function serveCommand(): Command {
       '--port <port>',
       `port; 0 for any free one (default: ${standardPort}, or a free one where it is taken)`,
       integer(0, 65_535),
-    )
-    .option('--host <address>', 'loopback address to bind to', '127.0.0.1');
-  return addPublishing(addRecording(addHyperparameters(command)))
+    );
+  return addPublishing(addRecording(addHyperparameters(addServeAccess(command))))
     .option('--optimizer <json>', 'further options, such as \'{"preset": "torch", "momentum": 0.9}\'', settings)
     .option('--max-staleness <versions>', 'refuse gradients computed on older weights than this (default: no limit)', integer(0))
     .option('--snapshot-every <versions>', 'versions between snapshots', integer(1), 5_000)
@@ -138,7 +137,7 @@ async function serve({ json, ...options }: ServeOptions): Promise<void> {
 
 /** A trainer on the port asked for; without one on the standard port, or on a free one where that is taken. */
 async function start(options: Omit<ServeOptions, 'json'>): ReturnType<typeof trainer> {
-  const { directory, name, port = standardPort, host, maxStaleness, snapshotEvery, snapshotSeconds, keepSnapshots } = options;
+  const { directory, name, port = standardPort, maxStaleness, snapshotEvery, snapshotSeconds, keepSnapshots } = options;
   const { retainHours, retainSegments: segments, retainBytes, durability, segmentBytes, takeOver } = options;
   const model = options.model === undefined ? undefined : await readModel(options.model);
   const ageMs = retainHours === undefined ? undefined : Math.round(retainHours * 3_600_000);
@@ -152,7 +151,7 @@ async function start(options: Omit<ServeOptions, 'json'>): ReturnType<typeof tra
       optimizer: { ...options.optimizer, ...hyperparametersIn(options), initial: model?.initial },
       maxStaleness,
       onError: (error) => warn(`a snapshot could not be written: ${String(error)}`),
-      listen: { host, port, orAnyPort: options.port === undefined },
+      listen: { ...serveAccess(options), port, orAnyPort: options.port === undefined },
       snapshots: { every: snapshotEvery, intervalMs: snapshotSeconds * 1000, keep: keepSnapshots },
       publish: { encoding, every: publishEvery, intervalMs: publishMs, share, blockLength },
       durability,

@@ -1,6 +1,6 @@
 // `gradwire replay --to`: pushes a recording's batches into another trainer, each exactly once and in their order.
 import { GradwireError } from '../../../src/errors.ts';
-import { connect } from '../../sockets/index.ts';
+import { connect, type ReplicaOptions } from '../../sockets/index.ts';
 import { print } from '../output.ts';
 import { stopped } from '../stop.ts';
 import { Pushing } from './pushing.ts';
@@ -9,6 +9,8 @@ import { firstBatch, spanOf, warnOfEnd } from './span.ts';
 /** What a push is told. */
 export interface PushOptions {
   to: string;
+  /** By what the target knows who pushes, and whom to trust. */
+  access: Pick<ReplicaOptions, 'token' | 'tls'>;
   from?: number | Date;
   until?: number | Date;
   speed?: number;
@@ -21,13 +23,13 @@ export interface PushOptions {
 const readyTimeoutMs = 15_000;
 
 /** Pushes, and prints what became of the batches. */
-export async function push(path: string, { to, from, until, ...options }: PushOptions): Promise<void> {
+export async function push(path: string, { to, access, from, until, ...options }: PushOptions): Promise<void> {
   const span = await spanOf(path, { from, until });
   const first = await firstBatch(path, { from: span.from, until: span.until });
   if (first === undefined) throw new GradwireError('E_CONFIG', 'the recording has no batch in that part; nothing was pushed');
   // one name for one run: a second replay of it goes on where the first was cut off
   const producer = `replay-${first.run.slice(0, 16)}`;
-  const worker = connect(to, { role: 'worker', producer, producerEpoch: 0, readyTimeoutMs });
+  const worker = connect(to, { ...access, role: 'worker', producer, producerEpoch: 0, readyTimeoutMs });
   const status = worker.status$.subscribe(({ state, reason }) => {
     if (state !== 'live' && reason) process.stderr.write(`${state}: ${reason}\n`);
   });

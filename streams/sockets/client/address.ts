@@ -26,6 +26,8 @@ function parse(address: string): URL {
   }
   if (!/^(https?|wss?):$/.test(url.protocol)) throw wrong(address, 'it must begin with http:, https:, ws: or wss:');
   if (url.username !== '' || url.password !== '') throw wrong(url.host, 'it must not hold a user or a password');
+  // a query is where tokens end up in logs
+  if (url.search !== '') throw wrong(url.host, 'it must not hold a query; a token is an option of its own');
   return url;
 }
 

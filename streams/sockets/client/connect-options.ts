@@ -3,8 +3,14 @@ import { WebSocket } from 'ws';
 import { type EncodingOptions, encodingOf, encodingOptionNames } from '../../../src/encodings/encodings.ts';
 import { GradwireError, quote, refuseUnknownOptions } from '../../../src/errors.ts';
 import { isPrintable } from '../../../src/layout.ts';
-import type { Mode } from '../protocol/words.ts';
+import { isToken, type Mode } from '../protocol/words.ts';
 import type { SocketClass } from './socket-class.ts';
+
+/** How a client checks the trainer's certificate. */
+export interface ClientTls {
+  /** The certificates of the authorities to trust, as PEM, in place of those that Node comes with. */
+  readonly ca: string | Uint8Array;
+}
 
 /** Options of a replica. Times are in milliseconds. */
 export interface ReplicaOptions {
@@ -15,6 +21,10 @@ export interface ReplicaOptions {
   readonly mode?: Mode;
   /** The WebSocket class; that of the package ws unless told. */
   readonly WebSocket?: SocketClass;
+  /** What shows the trainer who this is, where it asks for that; sent in the first message, never in the address. */
+  readonly token?: string;
+  /** For `https://` and `wss://` in Node: what the trainer's certificate is checked against. Browsers use their own. */
+  readonly tls?: ClientTls;
   /** After this time without weights `ready` rejects with `E_CONNECTION`; no limit unless told. It goes on connecting. */
   readonly readyTimeoutMs?: number;
   /** Time from the start of a connection to its welcome; 10 s. */
@@ -46,7 +56,7 @@ export interface WorkerOptions extends Omit<ReplicaOptions, 'role'>, EncodingOpt
 export type ConnectOptions = Required<Omit<WorkerOptions, 'role' | Optional>> &
   Pick<WorkerOptions, Optional> & { readonly role: 'replica' | 'worker' };
 
-type Optional = 'model' | 'readyTimeoutMs' | 'producerEpoch' | 'producer' | keyof EncodingOptions;
+type Optional = 'model' | 'token' | 'tls' | 'readyTimeoutMs' | 'producerEpoch' | 'producer' | keyof EncodingOptions;
 
 const defaults = {
   role: 'replica',
@@ -61,6 +71,15 @@ const defaults = {
   maxQueueBytes: 256 << 20,
 } as const;
 
+const withoutDefault: readonly string[] = [
+  'model',
+  'token',
+  'tls',
+  'readyTimeoutMs',
+  'producer',
+  'producerEpoch',
+  ...encodingOptionNames,
+];
 const forWorkers = ['producer', 'producerEpoch', 'maxQueue', 'maxQueueBytes', ...encodingOptionNames];
 const numbers = ['connectTimeoutMs', 'silenceMs', 'backoffMinMs', 'backoffMaxMs', 'maxQueueBytes', 'readyTimeoutMs'] as const;
 
@@ -70,7 +89,7 @@ const longestQueue = 1024;
 /** Options with their defaults. Throws `E_CONFIG`. */
 export function connectOptionsOf(options: ReplicaOptions | WorkerOptions): ConnectOptions {
   const worker = options.role === 'worker';
-  refuseUnknownOptions('connect', options, [...Object.keys(defaults), 'model', 'readyTimeoutMs', ...forWorkers]);
+  refuseUnknownOptions('connect', options, [...Object.keys(defaults), ...withoutDefault]);
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   const stray = given.find(([name]) => !worker && forWorkers.includes(name));
   if (stray !== undefined) throw new GradwireError('E_CONFIG', `${stray[0]} is for workers; add role: 'worker'`);
@@ -87,7 +106,10 @@ export function connectOptionsOf(options: ReplicaOptions | WorkerOptions): Conne
     );
   }
   encodingOf(all);
-  const { producer, producerEpoch, maxQueue } = all;
+  const { producer, producerEpoch, maxQueue, token, tls } = all;
+  // what is no token may be another secret: it is not shown
+  refuse('token', 'something else', token === undefined || isToken(token), '1 to 512 visible ASCII characters');
+  if (tls !== undefined) refuseUnknownOptions('tls', tls, ['ca']);
   const isName = typeof producer === 'string' && producer !== '' && producer.length <= 256 && isPrintable(producer);
   refuse('producer', producer, producer === undefined || isName, '1 to 256 printable characters');
   refuse(

@@ -79,9 +79,9 @@ export class Follower<Name extends string> implements LinkListener {
   }
 
   hello(): string {
-    const { role, mode } = this.#options;
+    const { role, token, mode } = this.#options;
     const identity = { producer: this.#pushes?.producer, producerEpoch: this.#pushes?.producerEpoch };
-    return writeHello({ role, mode, ...identity, resume: this.holding.place() });
+    return writeHello({ role, token, mode, ...identity, resume: this.holding.place() });
   }
 
   text(text: string): void {

@@ -1,5 +1,5 @@
 // The client's connection: made, lost and made again, until it is closed or refused for good.
-import type { GradwireError } from '../../../src/errors.ts';
+import { type GradwireError, printable } from '../../../src/errors.ts';
 import { closeCodes, isFinal } from '../protocol/close-codes.ts';
 import { subprotocol } from '../protocol/words.ts';
 import { Backoff } from './backoff.ts';
@@ -28,7 +28,7 @@ export interface LinkListener {
 
 type LinkOptions = Pick<
   ConnectOptions,
-  'WebSocket' | 'connectTimeoutMs' | 'silenceMs' | 'backoffMinMs' | 'backoffMaxMs' | 'random'
+  'WebSocket' | 'tls' | 'connectTimeoutMs' | 'silenceMs' | 'backoffMinMs' | 'backoffMaxMs' | 'random'
 >;
 
 // what a client's own close says: it goes, and all is well
@@ -64,8 +64,8 @@ export class Link {
 
   /** Makes a connection now. */
   open(): void {
-    const { WebSocket, connectTimeoutMs, silenceMs } = this.#options;
-    const socket = openSocket(WebSocket, this.#url, subprotocol);
+    const { connectTimeoutMs, silenceMs } = this.#options;
+    const socket = openSocket(this.#options, this.#url, subprotocol);
     this.#socket = socket;
     this.#lastError = '';
     this.#welcomed = false;
@@ -160,7 +160,7 @@ export class Link {
       return;
     }
     this.#timer = setTimeout(() => this.open(), this.#backoff.next());
-    this.#listener.down(code, reason);
+    this.#listener.down(code, printable(reason));
   }
 
   #forget(): void {

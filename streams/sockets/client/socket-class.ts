@@ -39,9 +39,16 @@ const maxPayload = 2 ** 30 + 2 ** 21;
 // how long ws waits for the other side's half of a close
 const closeTimeout = 1000;
 
+/** What a socket is opened with. */
+export interface SocketOptions {
+  readonly WebSocket: SocketClass;
+  /** For the package ws alone. */
+  readonly tls?: object | undefined;
+}
+
 /** Opens a socket that hands binary messages over as ArrayBuffers. */
-export function openSocket(Socket: SocketClass, url: string, protocol: string): ClientSocket {
-  const socket = new Socket(url, [protocol], { perMessageDeflate: false, maxPayload, closeTimeout });
+export function openSocket({ WebSocket: Socket, tls }: SocketOptions, url: string, protocol: string): ClientSocket {
+  const socket = new Socket(url, [protocol], { ...tls, perMessageDeflate: false, maxPayload, closeTimeout });
   socket.binaryType = 'arraybuffer';
   return socket;
 }

@@ -21,6 +21,8 @@ export interface TapSettings extends ConnectOptions, Pick<TapOptions, 'hold$' | 
 const names = [
   'model',
   'WebSocket',
+  'token',
+  'tls',
   'readyTimeoutMs',
   'connectTimeoutMs',
   'silenceMs',

@@ -59,7 +59,8 @@ export class Tapping implements LinkListener {
 
   hello(): string {
     const resume = this.#place && { ...this.#place, digest: undefined };
-    return writeHello({ role: 'recorder', mode: 'every', producer: undefined, producerEpoch: undefined, resume });
+    const { token } = this.#settings;
+    return writeHello({ role: 'recorder', token, mode: 'every', producer: undefined, producerEpoch: undefined, resume });
   }
 
   text(text: string): void {

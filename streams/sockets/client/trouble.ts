@@ -1,5 +1,5 @@
 // What ends a connection, seen from the client, as an error with a code of ours.
-import { type ErrorCode, errorCodes, GradwireError, quote } from '../../../src/errors.ts';
+import { type ErrorCode, errorCodes, GradwireError, printable, quote } from '../../../src/errors.ts';
 import { closeCodes } from '../protocol/close-codes.ts';
 
 const codesFor: Readonly<Record<number, ErrorCode>> = {
@@ -12,7 +12,7 @@ const codesFor: Readonly<Record<number, ErrorCode>> = {
 
 /** The error of a close that asks not to come back. The server's reason begins with a code, where it gives one. */
 export function errorOfClose(code: number, reason: string): GradwireError {
-  const [, named = '', text = reason] = /^(E_[A-Z_]+): (.*)$/s.exec(reason) ?? [];
+  const [, named = '', text = reason] = /^(E_[A-Z_]+): (.*)$/s.exec(printable(reason)) ?? [];
   const known = errorCodes.find((each) => each === named) ?? codesFor[code] ?? 'E_PROTOCOL';
   return new GradwireError(
     known,

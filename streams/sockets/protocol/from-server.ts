@@ -1,6 +1,6 @@
 // What the server says as text, read: welcome, heartbeat, ack and nack.
 import { encodingNames } from '../../../src/encodings/encodings.ts';
-import { GradwireError } from '../../../src/errors.ts';
+import { GradwireError, printable } from '../../../src/errors.ts';
 import type { Ack, Nack } from '../../operators/flow.ts';
 import { choiceIn, countIn, demand, type Fields, listIn, nestedIn, parseControl, textIn } from './control.ts';
 import type { Credit, Heartbeat, ResetReason, Welcome } from './words.ts';
@@ -78,7 +78,7 @@ function readNack(fields: Fields): Nack {
     retryable: fields.retryable === true,
     retryAfterMs: countIn(fields, 'retryAfterMs') ?? 0,
     version: count(fields, 'version'),
-    text: String(fields.text ?? ''),
+    text: printable(String(fields.text ?? ''), 1000),
   };
 }
 

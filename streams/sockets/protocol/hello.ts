@@ -16,6 +16,7 @@ export function readHello(text: string): Hello {
   const resume = nestedIn(fields, 'resume');
   return {
     role: demand(choiceIn(fields, 'role', ['replica', 'worker', 'recorder']), 'role'),
+    ...(token === undefined ? {} : { token }),
     mode: choiceIn(fields, 'mode', ['every', 'latest', 'none']) ?? 'every',
     producer: textIn(fields, 'producer'),
     producerEpoch: countIn(fields, 'producerEpoch'),
@@ -24,8 +25,8 @@ export function readHello(text: string): Hello {
 }
 
 /** The text of a hello. */
-export function writeHello({ role, mode, producer, producerEpoch, resume }: Hello): string {
-  return JSON.stringify({ type: 'hello', role, producer, producerEpoch, resume, mode });
+export function writeHello({ role, token, mode, producer, producerEpoch, resume }: Hello): string {
+  return JSON.stringify({ type: 'hello', role, token, producer, producerEpoch, resume, mode });
 }
 
 // a place without its run or epoch would fit anywhere, so they must be there

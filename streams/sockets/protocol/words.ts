@@ -9,6 +9,11 @@ export const subprotocol = 'gradwire.v1';
 /** The longest hello, in bytes. */
 export const helloBytes = 4096;
 
+/** Whether a text can be a token: 1 to 512 visible ASCII characters, so that it fits into a hello and an HTTP header. */
+export function isToken(text: unknown): text is string {
+  return typeof text === 'string' && /^[\x21-\x7e]{1,512}$/.test(text);
+}
+
 /** A replica follows; a worker follows and pushes batches; a recorder gets the batches themselves. */
 export type Role = 'replica' | 'worker' | 'recorder';
 
@@ -30,6 +35,8 @@ export interface Resume {
 /** The client's first message. */
 export interface Hello {
   readonly role: Role;
+  /** A secret, where the server asks for one. Never shown. */
+  readonly token?: string | undefined;
   readonly mode: HelloMode;
   readonly producer: string | undefined;
   readonly producerEpoch: number | undefined;

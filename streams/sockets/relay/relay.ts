@@ -80,8 +80,9 @@ export class Relay {
   constructor(parts: RelayParts) {
     const { mirror, follower, server, answers, settings, failing } = parts;
     this.#parts = parts;
+    const { token, tls } = settings.connect;
     const send = async ({ frame, answer }: Arrival): Promise<void> =>
-      answers.pass(await forward(frame, mirror, settings.answerMs), answer);
+      answers.pass(await forward(frame, { mirror, answerMs: settings.answerMs, token, tls }), answer);
     this.#batches = server.arrivals$.pipe(mergeMap(send, mostForwarded)).subscribe();
     const over = Promise.race([follower.closed.promise, failing.failed]);
     this.closed = over.then(

@@ -68,8 +68,10 @@ export class Uplink implements WayUp, LinkListener {
   }
 
   hello(): string {
-    const { producer, producerEpoch } = this.#options.hello;
-    return writeHello({ role: 'worker', mode: 'none', producer, producerEpoch, resume: undefined });
+    const { hello, connect } = this.#options;
+    const { producer, producerEpoch } = hello;
+    // the relay's own token: what the worker may do here was judged by the worker's
+    return writeHello({ role: 'worker', token: connect.token, mode: 'none', producer, producerEpoch, resume: undefined });
   }
 
   text(text: string): void {

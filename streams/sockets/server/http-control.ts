@@ -1,19 +1,11 @@
 // POST /models/<m>/rollback, hold and release: what an operator does to a trainer that runs.
-import type { IncomingMessage } from 'node:http';
 import { GradwireError } from '../../../src/errors.ts';
 import { type GradientsContext, readBody } from './http-gradients.ts';
 import { type Exchange, replyError, replyJson } from './http-reply.ts';
-import { isLoopback } from './serve-options.ts';
 import type { Control } from './served.ts';
 
 // bodies are one short object
 const mostBytes = 4096;
-
-/** Why a request may not control the trainer: it comes from another machine. Undefined where it may. */
-export function mayControl({ socket }: Pick<IncomingMessage, 'socket'>, scope: 'admin'): GradwireError | undefined {
-  if (isLoopback(socket.remoteAddress?.replace(/^::ffff:/, '') ?? '')) return undefined;
-  return new GradwireError('E_FORBIDDEN', `this needs the scope ${scope}, which only this machine has; nothing was done`);
-}
 
 /** `{"version": k}`: the state of version k as a new version; answers with both once the new one is durable and published. */
 export function postRollback(exchange: Exchange, context: GradientsContext): Promise<void> {

@@ -6,6 +6,7 @@ import { type Exchange, replyError, replyJson } from './http-reply.ts';
 import type { Intake } from './intake.ts';
 import { largestFrame, type ServeLimits } from './serve-options.ts';
 import type { Served } from './served.ts';
+import type { Tally } from './tally.ts';
 
 /** What it takes. */
 export interface GradientsContext {
@@ -13,6 +14,7 @@ export interface GradientsContext {
   readonly limits: ServeLimits;
   readonly intake: Intake;
   readonly bodies: Bodies;
+  readonly tally: Tally;
 }
 
 /** The bodies of one server that are on their way: all of them together have a limit, but one alone may always come. */
@@ -45,30 +47,34 @@ export class Bodies {
 /** Reads the frame, hands it to the intake, and answers what comes back. */
 export async function postGradients(exchange: Exchange, context: GradientsContext): Promise<void> {
   const { request, response } = exchange;
-  const { intake, served, limits, bodies } = context;
+  const { intake, served, limits, bodies, tally } = context;
+  const answerWith = (answer: Answer): void => {
+    tally.answered(answer);
+    replyAnswer(exchange, answer);
+  };
   const encoding = request.headers['content-encoding'] ?? 'identity';
   if (encoding !== 'identity')
     return replyError(exchange, 415, new GradwireError('E_PROTOCOL', 'send the frame as it is, without Content-Encoding'));
-  if (intake.full) return answerWith(exchange, busy(served.version()));
+  if (intake.full) return answerWith(busy(served.version()));
   const most = largestFrame(served.layout);
   const frame = await readBody(exchange, bodies, most);
   if (frame === 'gone') return;
-  if (frame === 'no room') return answerWith(exchange, busy(served.version()));
+  if (frame === 'no room') return answerWith(busy(served.version()));
   if (frame === 'too large') {
     const text = `a gradients frame of this model has at most ${most} bytes; nothing was applied`;
     return replyError(exchange, 413, new GradwireError('E_TOO_LARGE', text));
   }
-  const late = setTimeout(() => answerWith(exchange, overdue(served.version())), limits.answerMs);
+  const late = setTimeout(() => answerWith(overdue(served.version())), limits.answerMs);
   // a response that waits behind another one does not hear of its connection's end
   late.unref();
   response.on('close', () => clearTimeout(late));
   intake.take(frame, (answer) => {
     clearTimeout(late);
-    answerWith(exchange, answer);
+    answerWith(answer);
   });
 }
 
-function answerWith(exchange: Exchange, answer: Answer): void {
+function replyAnswer(exchange: Exchange, answer: Answer): void {
   const waits = answer.type === 'nack' && answer.retryable;
   replyJson(exchange, statusOf(answer), answer, waits ? { 'Retry-After': String(Math.ceil(answer.retryAfterMs / 1000)) } : {});
 }

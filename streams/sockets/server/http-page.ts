@@ -15,8 +15,9 @@ export function page(base: string, { model, relays }: Pick<Served, 'model' | 're
   POST ${path}/release              publish what was held back
   GET  /healthz                             whether the process answers
   GET  /readyz                              whether it takes batches
+  GET  /metrics                             figures for Prometheus
 
-  WebSocket ${base.replace('http', 'ws')}${path}  (subprotocol gradwire.v1): live updates or batches out, gradients in
+  WebSocket ${base.replace(/^http/, 'ws')}${path}  (subprotocol gradwire.v1): live updates or batches out, gradients in
 
   curl -O ${base}${path}/weights.safetensors
   npx gradwire follow ${base}${path}

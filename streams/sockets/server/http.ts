@@ -3,11 +3,17 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import type { Socket } from 'node:net';
 import { GradwireError, quote } from '../../../src/errors.ts';
 import type { Role } from '../protocol/words.ts';
-import { refuseRequest } from './gate.ts';
-import { mayControl, postHold, postRelease, postRollback } from './http-control.ts';
+import type { Access } from './access/access.ts';
+import type { Connections } from './access/connections.ts';
+import { welcomePage } from './access/cors.ts';
+import { guarded, refuses } from './access/guarded.ts';
+import type { Gate } from './gate.ts';
+import { postHold, postRelease, postRollback } from './http-control.ts';
 import { type GradientsContext, postGradients } from './http-gradients.ts';
 import { page } from './http-page.ts';
+import { segmentsOf, shownPath } from './http-path.ts';
 import { type Exchange, type Headers, reply, replyError, replyJson } from './http-reply.ts';
+import type { Metrics } from './metrics.ts';
 import type { PeerInfo } from './peer-info.ts';
 import type { ServedCache } from './served.ts';
 
@@ -15,9 +21,14 @@ import type { ServedCache } from './served.ts';
 export interface HttpContext extends GradientsContext {
   readonly cache: ServedCache;
   readonly peers: readonly PeerInfo[];
+  readonly gate: Gate;
+  readonly access: Access;
+  readonly connections: Connections;
+  readonly metrics: Metrics;
 }
 
-type Handler = (exchange: Exchange, context: HttpContext) => void | Promise<void>;
+/** Answers one kind of request. */
+export type Handler = (exchange: Exchange, context: HttpContext) => void | Promise<void>;
 
 // requests of one connection that are not answered yet, at most
 const mostUnanswered = 16;
@@ -42,8 +53,17 @@ export function answerHttp(context: HttpContext): RequestListener {
       request.socket.destroy();
       return;
     }
-    const refused = refuseRequest(request.headers);
-    if (refused !== undefined) return replyError(exchange, 403, refused);
+    const refused = context.gate.refuse(request);
+    if (refused !== undefined) {
+      context.tally.refused(request.headers.origin === undefined ? 'host' : 'origin');
+      return replyError(exchange, 403, refused);
+    }
+    const crowded = context.connections.refuse(request.socket);
+    if (crowded !== undefined) {
+      context.tally.refused('limit');
+      return replyError(exchange, 429, crowded, { 'Retry-After': '1', Connection: 'close' });
+    }
+    if (welcomePage(exchange)) return;
     route(exchange, context).catch((cause: unknown) => {
       if (cause instanceof GradwireError) return replyError(exchange, 503, cause);
       const text = cause instanceof Error ? cause.message : 'unknown';
@@ -52,29 +72,19 @@ export function answerHttp(context: HttpContext): RequestListener {
   };
 }
 
-/** The parts of a path, decoded; undefined where it is none. */
-export function segmentsOf(url: string | undefined): string[] | undefined {
-  const [path] = (url ?? '').split('?', 1);
-  if (!path.startsWith('/')) return undefined;
-  try {
-    return path.slice(1).split('/').map(decodeURIComponent);
-  } catch (error) {
-    if (error instanceof URIError) return undefined;
-    throw error;
-  }
-}
-
 async function route(exchange: Exchange, context: HttpContext): Promise<void> {
   const { request } = exchange;
   const handlers = handlersFor(segmentsOf(request.url) ?? [], context.served.model);
   if (handlers === undefined) {
-    const text = `nothing is at ${quote(request.url ?? '')}; this server has the model ${quote(context.served.model)}, see GET /`;
+    if (refuses(exchange, context)) return;
+    const text = `nothing is at ${shownPath(request.url)}; this server has the model ${quote(context.served.model)}, see GET /`;
     return replyError(exchange, 404, new GradwireError('E_NOT_FOUND', text));
   }
   const handler = handlers[request.method ?? ''];
   if (handler !== undefined) return handler(exchange, context);
+  if (refuses(exchange, context)) return;
   const allow = Object.keys(handlers).join(', ');
-  const text = `${quote(request.method ?? '')} is not for ${quote(request.url ?? '')}; it takes ${allow}`;
+  const text = `${quote(request.method ?? '')} is not for ${shownPath(request.url)}; it takes ${allow}`;
   replyError(exchange, 405, new GradwireError('E_PROTOCOL', text), { Allow: allow });
 }
 
@@ -92,38 +102,41 @@ function posting(handler: Handler): Record<string, Handler> {
   return Object.assign(Object.create(null), { POST: handler });
 }
 
-/** A handler for whoever may control the trainer: the one place that decides who that is. */
-function controlling(handler: Handler): Handler {
-  return (exchange, context) => {
-    const refused = mayControl(exchange.request, 'admin');
-    return refused === undefined ? handler(exchange, context) : replyError(exchange, 403, refused);
-  };
-}
-
 const roots = new Map([
-  ['', reading(showPage)],
+  ['', reading(guarded('read', showPage))],
   ['healthz', reading((exchange) => replyJson(exchange, 200, { status: 'ok' }))],
   ['readyz', reading(showReadiness)],
+  ['metrics', reading(guarded('read', showMetrics))],
 ]);
 
 const underModel = new Map([
-  ['', reading(showStatus)],
-  ['weights.safetensors', reading(sendWeights)],
-  ['gradients', posting(postGradients)],
-  ['rollback', posting(controlling(postRollback))],
-  ['hold', posting(controlling(postHold))],
-  ['release', posting(controlling(postRelease))],
+  ['', reading(guarded('read', showStatus))],
+  ['weights.safetensors', reading(guarded('read', sendWeights))],
+  ['gradients', posting(guarded('push', postGradients))],
+  ['rollback', posting(guarded('admin', postRollback))],
+  ['hold', posting(guarded('admin', postHold))],
+  ['release', posting(guarded('admin', postRelease))],
 ]);
 
 function showPage(exchange: Exchange, { served }: HttpContext): void {
-  const text = page(`http://${exchange.request.headers.host ?? 'localhost'}`, served);
+  const scheme = 'encrypted' in exchange.request.socket ? 'https' : 'http';
+  const text = page(`${scheme}://${exchange.request.headers.host ?? 'localhost'}`, served);
   reply(exchange, 200, Buffer.from(text), { 'Content-Type': 'text/plain; charset=utf-8' });
 }
 
-function showReadiness(exchange: Exchange, { intake, served }: HttpContext): void {
+async function showMetrics(exchange: Exchange, { metrics }: HttpContext): Promise<void> {
+  const { text, contentType } = await metrics.show();
+  reply(exchange, 200, Buffer.from(text), { 'Content-Type': contentType, 'Cache-Control': 'no-store' });
+}
+
+function showReadiness(exchange: Exchange, { intake, served, access }: HttpContext): void {
   const { code, text } = served.trouble() ?? { code: 'E_NOT_READY', text: 'the trainer takes no batches at the moment' };
   if (intake.ready && served.trouble() === undefined) replyJson(exchange, 200, { status: 'ready' });
-  else replyJson(exchange, 503, { status: 'not ready', code, text });
+  else {
+    // a text may name files, which are no business of those who may not read
+    const told = access.allows(exchange.request, 'read') ? { text } : {};
+    replyJson(exchange, 503, { status: 'not ready', code, ...told });
+  }
 }
 
 function showStatus(exchange: Exchange, { served, cache, peers }: HttpContext): void {

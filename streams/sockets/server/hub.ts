@@ -3,21 +3,34 @@ import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import type { Folded, Publication } from '../../operators/flow.ts';
 import { closeCodes, closeReason } from '../protocol/close-codes.ts';
-import type { Hello } from '../protocol/words.ts';
+import { Access } from './access/access.ts';
+import { Connections } from './access/connections.ts';
+import { Standing } from './access/standing.ts';
+import type { TokenSource } from './access/tokens.ts';
 import { Backlog } from './backlog.ts';
 import type { WeightsAt } from './feed.ts';
+import { Gate, type GateOptions } from './gate.ts';
 import { greet } from './greet.ts';
+import type { Guest, PeerHost } from './guest.ts';
 import { Bodies } from './http-gradients.ts';
 import { Intake } from './intake.ts';
 import { EpochsGiven } from './join.ts';
-import { Peer, type PeerHost } from './peer.ts';
+import { Metrics } from './metrics.ts';
+import { Peer } from './peer.ts';
 import type { PeerInfo } from './peer-info.ts';
 import { Records } from './records.ts';
 import type { ServeLimits } from './serve-options.ts';
 import { type Served, ServedCache } from './served.ts';
-import { TurnedAway, type WayUp } from './way-up.ts';
+import { Tally } from './tally.ts';
+import { Turn } from './turn.ts';
+import { TurnedAway } from './way-up.ts';
 
 type Queued = Pick<Publication, 'from' | 'version' | 'frame'>;
+
+/** Who may come to a hub, and what they may do. */
+export interface HubAccess extends GateOptions {
+  readonly tokens?: TokenSource | undefined;
+}
 
 /** The connections of one server. */
 export class Hub implements PeerHost {
@@ -29,16 +42,23 @@ export class Hub implements PeerHost {
   readonly epochsGiven: EpochsGiven = new EpochsGiven();
   readonly intake: Intake;
   readonly bodies: Bodies;
+  readonly gate: Gate;
+  readonly access: Access;
+  readonly connections: Connections;
+  readonly tally: Tally = new Tally();
+  readonly metrics: Metrics = new Metrics(this);
   readonly #sockets = new Set<WebSocket>();
   readonly #peers = new Set<Peer>();
   readonly #sweeping: NodeJS.Timeout;
-  #pumping: NodeJS.Immediate | undefined;
-  #unsentFrames = 0;
-  #unsentBytes = 0;
+  readonly #turn: Turn;
+  #tokensMs = 0;
 
-  constructor(served: Served, limits: ServeLimits) {
+  constructor(served: Served, limits: ServeLimits, access: HubAccess) {
     this.served = served;
     this.limits = limits;
+    this.gate = new Gate(access);
+    this.access = new Access(access.tokens);
+    this.connections = new Connections(limits);
     this.backlog = new Backlog(served.version(), { frames: limits.backlogFrames, bytes: limits.backlogBytes });
     this.records = new Records(served, limits, () => this.nowMs());
     this.cache = new ServedCache(served);
@@ -53,7 +73,8 @@ export class Hub implements PeerHost {
       },
     });
     this.bodies = new Bodies(limits.acceptBytes);
-    const finest = Math.min(limits.heartbeatMs, limits.pingMs, limits.pongMs, limits.resetMs) / 4;
+    this.#turn = new Turn(limits, () => this.pump());
+    const finest = Math.min(limits.heartbeatMs, limits.pingMs, limits.pongMs, limits.resetMs, limits.tokensMs) / 4;
     this.#sweeping = setInterval(() => this.#sweep(), Math.min(Math.max(finest, 5), 1000));
   }
 
@@ -82,10 +103,16 @@ export class Hub implements PeerHost {
     // without a listener a bad frame would end the process; the socket closes itself
     socket.on('error', () => undefined);
     greet(socket, raw, this.limits.helloMs, (hello) => {
-      if (hello.role === 'recorder' && this.served.snapshotFrame === undefined)
+      const { token, ...rest } = hello;
+      const standing = new Standing(this.access, hello.role, token);
+      const { ending } = standing;
+      if (ending !== undefined) {
+        this.tally.refused(ending.barrier);
+        socket.close(ending.code, closeReason(ending.reason));
+      } else if (hello.role === 'recorder' && this.served.snapshotFrame === undefined)
         socket.close(closeCodes.forbidden, 'E_FORBIDDEN: no records are given here; tap a trainer that gives them');
-      else if (this.served.enter === undefined) this.#admit(socket, raw, hello);
-      else void this.#enter(socket, raw, hello);
+      else if (this.served.enter === undefined) this.#admit(socket, raw, { hello: rest, standing });
+      else void this.#enter(socket, raw, { hello: rest, standing });
     });
   }
 
@@ -98,13 +125,14 @@ export class Hub implements PeerHost {
   pass({ from, version, frame }: Queued): void {
     if (from === version) this.cache.revise();
     this.backlog.push({ from, version, frame: Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength) });
-    this.#queued(frame.byteLength);
+    this.tally.published(frame.byteLength);
+    this.#turn.queue(frame.byteLength);
   }
 
   /** Queues a folded batch for recorders, published or not. */
   record(folded: Folded): void {
     const bytes = this.records.push(folded);
-    if (bytes > 0) this.#queued(bytes);
+    if (bytes > 0) this.#turn.queue(bytes);
   }
 
   /** Sends what there is, tells everybody that the trainer shuts down, and waits for them to go, at most `closeMs`. */
@@ -126,22 +154,24 @@ export class Hub implements PeerHost {
   }
 
   /** Welcomes a client once the relay that is served has said that it may come; until then it is not read. */
-  async #enter(socket: WebSocket, raw: Socket, hello: Hello): Promise<void> {
+  async #enter(socket: WebSocket, raw: Socket, guest: Guest): Promise<void> {
     socket.pause();
     let turned: TurnedAway | undefined;
-    const wayUp = await this.served.enter?.(hello).catch((error: unknown) => {
+    const wayUp = await this.served.enter?.(guest.hello).catch((error: unknown) => {
       turned = error instanceof TurnedAway ? error : new TurnedAway(closeCodes.internal, 'E_NOT_READY: this failed inside');
       return undefined;
     });
     socket.resume();
     if (turned !== undefined) socket.close(turned.code, closeReason(turned.message));
-    else if (socket.readyState === socket.OPEN) this.#admit(socket, raw, hello, wayUp);
+    else if (socket.readyState === socket.OPEN) this.#admit(socket, raw, { ...guest, wayUp });
     else wayUp?.close();
   }
 
-  #admit(socket: WebSocket, raw: Socket, hello: Hello, wayUp?: WayUp): void {
+  #admit(socket: WebSocket, raw: Socket, guest: Guest): void {
+    const { hello, wayUp } = guest;
+    this.connections.know(raw);
     const leave = hello.role === 'recorder' ? this.records.enter() : undefined;
-    const peer = new Peer(socket, raw, hello, this, wayUp);
+    const peer = new Peer(socket, raw, guest, this);
     this.#peers.add(peer);
     wayUp?.whenEnded((code, reason) => socket.close(code, closeReason(reason)));
     socket.on('close', () => {
@@ -151,28 +181,18 @@ export class Hub implements PeerHost {
     });
   }
 
-  #queued(bytes: number): void {
-    this.#unsentFrames += 1;
-    this.#unsentBytes += bytes;
-    // a turn that publishes much must not push anything out of the backlog before it was offered to the sockets
-    const { backlogFrames, backlogBytes, highWaterBytes } = this.limits;
-    const much = this.#unsentFrames * 2 >= backlogFrames || this.#unsentBytes >= Math.min(highWaterBytes, backlogBytes / 2);
-    if (much) this.pump();
-    else this.#pumping ??= setImmediate(() => this.pump());
-  }
-
   /** Offers everybody what there is, now. */
   pump(): void {
-    clearImmediate(this.#pumping);
-    this.#pumping = undefined;
-    this.#unsentFrames = 0;
-    this.#unsentBytes = 0;
+    this.#turn.done();
     for (const peer of this.#peers) peer.pump();
   }
 
   #sweep(): void {
     const nowMs = this.nowMs();
     this.records.sweep(nowMs);
+    const renewing = nowMs - this.#tokensMs >= this.limits.tokensMs && !this.access.open;
+    if (renewing) this.#tokensMs = nowMs;
+    if (renewing) for (const peer of this.#peers) peer.renew();
     for (const peer of this.#peers) peer.sweep(nowMs);
   }
 }

@@ -38,6 +38,16 @@ export class Intake {
     return this.#arrivals.observed && !this.#closed;
   }
 
+  /** Batches that are not answered yet. */
+  get unanswered(): number {
+    return this.#unanswered;
+  }
+
+  /** Bytes of them. */
+  get unansweredBytes(): number {
+    return this.#bytes;
+  }
+
   /** Whether senders must wait. */
   get full(): boolean {
     return this.#full;

@@ -5,6 +5,8 @@ import type { Role } from '../protocol/words.ts';
 export interface PeerInfo {
   readonly role: Role;
   readonly producer: string | null;
+  /** The name of its token, null where it has none. */
+  readonly name: string | null;
   /** The newest version sent. */
   readonly version: number;
   /** Versions that it still lacks. */

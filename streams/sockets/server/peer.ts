@@ -6,23 +6,15 @@ import type { Answer } from '../../operators/flow.ts';
 import { type CloseCode, closeCodes, closeReason } from '../protocol/close-codes.ts';
 import { InFlight } from '../protocol/credit.ts';
 import type { Heartbeat, Hello, Role, Welcome } from '../protocol/words.ts';
+import type { Standing } from './access/standing.ts';
 import { refusal } from './answers.ts';
 import { Feed, type FeedSource } from './feed.ts';
-import type { Intake } from './intake.ts';
-import { type JoinContext, welcome } from './join.ts';
+import type { Guest, PeerHost } from './guest.ts';
+import { welcome } from './join.ts';
 import { Liveness } from './liveness.ts';
 import type { PeerInfo } from './peer-info.ts';
 import { Replies } from './replies.ts';
-import type { ServeLimits } from './serve-options.ts';
 import type { WayUp } from './way-up.ts';
-
-/** What all connections of a server share. */
-export interface PeerHost extends JoinContext, FeedSource {
-  /** What recorders are fed from. */
-  readonly records: FeedSource;
-  readonly intake: Intake;
-  readonly limits: ServeLimits;
-}
 
 /** A connection that has said who it is. */
 export class Peer {
@@ -30,6 +22,7 @@ export class Peer {
   readonly #raw: Socket;
   readonly #host: PeerHost;
   readonly #hello: Hello;
+  readonly #standing: Standing;
   readonly #wayUp: WayUp | undefined;
   readonly #source: FeedSource;
   readonly #inFlight: InFlight;
@@ -38,14 +31,15 @@ export class Peer {
   readonly #replies: Replies;
   readonly #pausedFor = new Set<'intake' | 'answers'>();
 
-  /** Answers the hello and begins. `raw` is the connection below the socket; batches go up `wayUp` where there is one. */
-  constructor(socket: WebSocket, raw: Socket, hello: Hello, host: PeerHost, wayUp?: WayUp) {
+  /** Answers the hello and begins. `raw` is the connection below the socket. */
+  constructor(socket: WebSocket, raw: Socket, { hello, standing, wayUp }: Guest, host: PeerHost) {
     const { limits } = host;
     this.#socket = socket;
     this.#raw = raw;
     this.#host = host;
     this.#hello = hello;
     this.#wayUp = wayUp;
+    this.#standing = standing;
     this.#source = hello.role === 'recorder' ? host.records : host;
     const { backlog } = this.#source;
     this.#inFlight = new InFlight({ batches: limits.creditBatches, bytes: limits.creditBytes });
@@ -79,7 +73,18 @@ export class Peer {
   get info(): PeerInfo {
     const { version } = this.#feed;
     const lag = Math.max(0, this.#source.backlog.version - version);
-    return { role: this.role, producer: this.#hello.producer ?? null, version, lag, bufferedAmount: this.#socket.bufferedAmount };
+    const who = { role: this.role, producer: this.#hello.producer ?? null, name: this.#standing.name ?? null };
+    return { ...who, version, lag, bufferedAmount: this.#socket.bufferedAmount };
+  }
+
+  /** Asks again what its token allows, and ends the connection where that is not enough any more. */
+  renew(): void {
+    if (this.#socket.readyState !== WebSocket.OPEN) return;
+    this.#standing.renew();
+    const { ending } = this.#standing;
+    if (ending === undefined) return;
+    this.#host.tally.refused(ending.barrier);
+    this.end(ending.code, ending.reason);
   }
 
   /** Sends what the socket takes, then the acks that waited for it: in one write. */
@@ -140,7 +145,7 @@ export class Peer {
   #take(frame: Uint8Array): void {
     const answer = (given: Answer): void => this.#answer(given, frame.byteLength);
     this.#inFlight.take(frame.byteLength);
-    if (this.role === 'worker') this.#host.intake.take(frame, answer, this.#wayUp);
+    if (this.role === 'worker' && this.#standing.good) this.#host.intake.take(frame, answer, this.#wayUp);
     else {
       const error = new GradwireError(
         'E_FORBIDDEN',
@@ -152,6 +157,7 @@ export class Peer {
 
   #answer(answer: Answer, byteLength: number): void {
     if (this.#socket.readyState !== WebSocket.OPEN) return;
+    this.#host.tally.answered(answer);
     this.#replies.send(answer, () => this.#inFlight.give(byteLength));
     this.#liveness.sent(this.#host.nowMs());
     const fenced = answer.type === 'nack' && answer.code === 'E_PRODUCER_FENCED' && this.#hello.producer !== undefined;

@@ -1,5 +1,6 @@
 // serve: one port for HTTP and WebSocket, in front of a trainer.
 import { createServer, type Server as HttpServer, STATUS_CODES } from 'node:http';
+import { createServer as createEncrypted } from 'node:https';
 import type { Socket } from 'node:net';
 import { type MonoTypeOperatorFunction, type Observable, tap } from 'rxjs';
 import type { Arrival, Folded, Publication } from '../../operators/flow.ts';
@@ -9,11 +10,12 @@ import { listen } from './listen.ts';
 import type { PeerInfo } from './peer-info.ts';
 import { type ServeOptions, serveOptionsOf } from './serve-options.ts';
 import type { Served } from './served.ts';
+import { type TlsOptions, text } from './tls.ts';
 import { Upgrades } from './upgrade.ts';
 
 /** A server that listens. Whoever called `serve` closes it. */
 export interface Server {
-  /** `http://host:port`. */
+  /** `http://host:port`, or `https://host:port` with TLS. */
   readonly url: string;
   readonly port: number;
   /**
@@ -54,10 +56,10 @@ export async function serve(served: Served, options: ServeOptions = {}): Promise
 
 /** {@link serve}, with the hub behind the server, which a relay hands frames to. The hub is there, at the served version, before this first waits. */
 export async function serveHub(served: Served, options: ServeOptions): Promise<{ server: Server; hub: Hub }> {
-  const { host, port, orAnyPort, ...limits } = serveOptionsOf(options);
-  const hub = new Hub(served, limits);
+  const { host, port, orAnyPort, tokens, allowHosts, allowOrigins, tls, ...limits } = serveOptionsOf(options);
+  const hub = new Hub(served, limits, { host, allowHosts, allowOrigins, tokens });
   const upgrades = new Upgrades(hub);
-  const http = createHttp(hub, upgrades);
+  const http = createHttp(hub, upgrades, tls);
   http.maxConnections = limits.connections + plainConnections;
   const where = await listen(http, host, port, orAnyPort).catch(async (error) => {
     await hub.close();
@@ -65,7 +67,8 @@ export async function serveHub(served: Served, options: ServeOptions): Promise<{
   });
   let closed: Promise<void> | undefined;
   const server: Server = {
-    ...where,
+    port: where.port,
+    url: tls === undefined ? where.url : where.url.replace(/^http/, 'https'),
     arrivals$: hub.intake.arrivals$,
     get replicas() {
       return hub.peers;
@@ -80,11 +83,15 @@ export async function serveHub(served: Served, options: ServeOptions): Promise<{
   return { server, hub };
 }
 
-function createHttp(hub: Hub, upgrades: Upgrades): HttpServer {
-  const limits = { headersTimeout: 10_000, requestTimeout: idleMs, maxHeaderSize: 8192, connectionsCheckingInterval: checkMs };
+function createHttp(hub: Hub, upgrades: Upgrades, tls: TlsOptions | undefined): HttpServer {
+  const headersTimeout = Math.min(hub.limits.headersMs, idleMs);
+  const connectionsCheckingInterval = Math.min(checkMs, Math.ceil(headersTimeout / 4));
+  const limits = { headersTimeout, requestTimeout: idleMs, maxHeaderSize: 8192, connectionsCheckingInterval };
   const answer = answerHttp(hub);
-  return createServer(limits, answer)
+  const pair = tls && { cert: text(tls.cert), key: text(tls.key), ca: text(tls.ca), handshakeTimeout: headersTimeout };
+  return (pair === undefined ? createServer(limits, answer) : createEncrypted({ ...limits, ...pair }, answer))
     .setTimeout(idleMs)
+    .on('connection', (socket: Socket) => hub.connections.enter(socket))
     .on('checkContinue', answer)
     .on('upgrade', (request, socket, head) => upgrades.accept(request, socket as Socket, head))
     .on('clientError', (error: NodeJS.ErrnoException, socket) => refuseBytes(error, socket as Socket));
@@ -93,7 +100,8 @@ function createHttp(hub: Hub, upgrades: Upgrades): HttpServer {
 /** What Node's parser could not read, or took too long. */
 function refuseBytes({ code }: NodeJS.ErrnoException, socket: Socket): void {
   const status = code === 'HPE_HEADER_OVERFLOW' ? 431 : code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
-  if (!socket.writable || code === 'ECONNRESET') {
+  // what came over a connection without TLS has no answer that the other side could read
+  if (!socket.writable || code === 'ECONNRESET' || code?.startsWith('ERR_SSL') || code?.startsWith('ERR_TLS')) {
     socket.destroy();
     return;
   }

@@ -2,11 +2,10 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { WebSocketServer } from 'ws';
-import { GradwireError, quote } from '../../../src/errors.ts';
+import { GradwireError } from '../../../src/errors.ts';
 import { closeCodes, closeReason } from '../protocol/close-codes.ts';
 import { subprotocol } from '../protocol/words.ts';
-import { refuseRequest } from './gate.ts';
-import { segmentsOf } from './http.ts';
+import { segmentsOf, shownPath } from './http-path.ts';
 import type { Hub } from './hub.ts';
 import { largestFrame } from './serve-options.ts';
 
@@ -42,6 +41,7 @@ export class Upgrades {
     raw.on('error', () => raw.destroy());
     const refused = this.#refuse(request);
     if (refused !== undefined) {
+      this.#hub.tally.refused(refused[0] === 403 ? (request.headers.origin === undefined ? 'host' : 'origin') : 'limit');
       refuse(raw, ...refused);
       return;
     }
@@ -60,13 +60,17 @@ export class Upgrades {
   }
 
   #refuse(request: IncomingMessage): [status: number, error: GradwireError] | undefined {
-    const stranger = refuseRequest(request.headers);
+    const { served, gate, connections, access } = this.#hub;
+    const stranger = gate.refuse(request);
     if (stranger !== undefined) return [403, stranger];
-    const { model } = this.#hub.served;
+    const crowded = connections.refuse(request.socket);
+    if (crowded !== undefined) return [429, crowded];
+    const { model } = served;
     const path = segmentsOf(request.url)?.join('/');
     // a server has one model, so its bare address means that
     if (path !== '' && path !== `models/${model}`) {
-      const text = `no WebSocket is at ${quote(request.url ?? '')}; this server has /models/${encodeURIComponent(model)}`;
+      const hint = access.open ? `; this server has /models/${encodeURIComponent(model)}` : '';
+      const text = `no WebSocket is at ${shownPath(request.url)}${hint}`;
       return [404, new GradwireError('E_NOT_FOUND', text)];
     }
     if (this.#closed) return [503, new GradwireError('E_CLOSED', 'the trainer is shutting down')];
