@@ -9,7 +9,7 @@ import { snapshot } from './operators/snapshot.ts';
 import { serveOptionsOf } from './sockets/server/serve-options.ts';
 import { Failing } from './trainer/failing.ts';
 import { openHistory, recover } from './trainer/history.ts';
-import { refuseTrainerOptions, type TrainerOptions } from './trainer/options.ts';
+import { settleTrainerOptions, type TrainerOptions } from './trainer/options.ts';
 import { Pusher } from './trainer/pusher.ts';
 import { Trainer } from './trainer/running.ts';
 import { openServer } from './trainer/server.ts';
@@ -26,8 +26,8 @@ export { Trainer } from './trainer/running.ts';
  *
  * @throws GradwireError `E_CONFIG`, `E_CONFIG_DRIFT`, `E_LAYOUT`, `E_LOCKED`, `E_RECORDING…`, or `E_BUSY` where the port is taken.
  */
-export async function trainer<Name extends string>(options: TrainerOptions<Name>): Promise<Trainer<Name>> {
-  refuseTrainerOptions(options as TrainerOptions<never>);
+export async function trainer<Name extends string>(given: TrainerOptions<Name>): Promise<Trainer<Name>> {
+  const options = settleTrainerOptions(given);
   if (options.listen !== undefined) serveOptionsOf(options.listen);
   const history = await openHistory(options);
   const opened: { close(): Promise<void> }[] = [history];
@@ -35,7 +35,7 @@ export async function trainer<Name extends string>(options: TrainerOptions<Name>
     const held = await recover(history);
     const { layout: model, model: name, run, epoch, published } = held;
     const { optimizer, snapshots } = history;
-    const server = await openServer(held, options.listen);
+    const server = await openServer(held, options);
     opened.unshift(server);
     const pusher = new Pusher(held, optimizer, options.maxWaitingBytes);
     const closing$ = new Subject<void>();
@@ -44,7 +44,7 @@ export async function trainer<Name extends string>(options: TrainerOptions<Name>
 
     const durable$ = merge(server.arrivals$, pusher.arrivals$, failing.failed$).pipe(
       takeUntil(closing$),
-      admit(model, held.admission(options.maxStaleness)),
+      admit(model, held.admission(options)),
       history.commit(),
     );
     const updates$ = durable$.pipe(

@@ -57,7 +57,7 @@ export function encodeGradients<Name extends string>(
   if (examples !== undefined) metadata.examples = String(examples);
   if (loss !== undefined && Number.isFinite(loss)) metadata.loss = String(loss);
   if (time !== undefined) metadata.time = String(time);
-  headerOf(metadata);
+  readGradientsHeader(metadata);
   return serialize(entriesOf(checkGradients(model, gradients, options).tensors), metadata);
 }
 
@@ -75,14 +75,15 @@ export function decodeGradients<Name extends string>(
   return readGradients(metadata, tensors, model, options);
 }
 
-/** {@link decodeGradients} for a buffer that has been deserialized already. */
+/** {@link decodeGradients} for a buffer that has been deserialized already, and of one of the `formats`; of a frame's unless told. */
 export function readGradients<Name extends string>(
   metadata: Metadata,
   tensors: Parameters<typeof formsIn>[0],
   model: Layout<Name>,
   options?: CheckOptions,
+  formats?: readonly string[],
 ): GradientsFrame<Name> {
-  const header = headerOf(metadata);
+  const header = readGradientsHeader(metadata, formats);
   const record: Record<string, GradientRecord[string]> = Object.create(null);
   for (const { tensor, rows, values } of formsIn(tensors, model))
     record[tensor.name] = rows === undefined ? values : { rows, values };
@@ -90,8 +91,8 @@ export function readGradients<Name extends string>(
 }
 
 /** The header alone; throws `E_FRAME` where it is not whole. */
-function headerOf(metadata: Metadata): GradientsHeader {
-  demandKind(metadata, 'gradients');
+export function readGradientsHeader(metadata: Metadata, formats?: readonly string[]): GradientsHeader {
+  demandKind(metadata, 'gradients', formats);
   const producer = text(metadata, 'producer');
   if (!isPrintable(producer))
     throw new GradwireError('E_FRAME', `the producer ${quote(producer)} has control characters; nothing was applied`);

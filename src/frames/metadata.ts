@@ -10,15 +10,15 @@ export type FrameKind = 'gradients' | 'update' | 'weights' | 'snapshot';
 /** The version of the frame format that this release writes and reads: the value of the key `gradwire`. */
 export const frameFormat = '1';
 
+const frameFormats: readonly string[] = [frameFormat];
+
 /** Throws `E_FRAME` unless the metadata are those of a frame of that kind in a format that this release reads. */
-export function demandKind(metadata: Metadata, kind: FrameKind): void {
+export function demandKind(metadata: Metadata, kind: FrameKind, formats: readonly string[] = frameFormats): void {
   const { gradwire, kind: found } = metadata;
   if (gradwire === undefined) throw new GradwireError('E_FRAME', 'no frame of ours: the metadata have no "gradwire" key');
-  if (gradwire !== frameFormat) {
-    throw new GradwireError(
-      'E_FORMAT',
-      `frame format ${quote(gradwire)}, this release reads ${quote(frameFormat)}; use a newer release`,
-    );
+  if (!formats.includes(gradwire)) {
+    const read = formats.map(quote).join(' and ');
+    throw new GradwireError('E_FORMAT', `frame format ${quote(gradwire)}, this release reads ${read}; use a newer release`);
   }
   if (found !== kind)
     throw new GradwireError('E_FRAME', `a frame of kind ${quote(found ?? '')}, expected ${quote(kind)}; nothing was applied`);

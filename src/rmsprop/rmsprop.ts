@@ -18,7 +18,7 @@ import { type RMSpropState, restoreState, stateOf } from './state/state.ts';
 export interface StepResult<Name extends string = string> extends Outcome<Name> {
   /** Batches folded, this one included. */
   readonly version: number;
-  /** The learning rate of this step, as rounded to float32; groups may multiply it. */
+  /** The learning rate of this step, by its batch's `rateFactor` too, as rounded to float32; groups may multiply it. */
   readonly learningRate: number;
 }
 
@@ -91,7 +91,8 @@ export class RMSprop<Name extends string = string> {
   /**
    * Folds one batch: dense tensors as `Float32Array`, rows as `{ rows, values }`, some of the model's tensors in any order; or,
    * without an argument, what stands in {@link gradients} for all tensors. Tensors that the batch does not hold stay as they
-   * are. Refused batches change nothing.
+   * are. Refused batches change nothing. {@link Gradients} with a `rateFactor` multiply the learning rate of this step by it;
+   * within an accumulation that of the batch that makes the update counts.
    *
    * @throws GradwireError `E_BATCH_EMPTY`, `E_BATCH`, `E_UNKNOWN`, `E_SHAPE`, `E_DTYPE`, `E_ROWS`, `E_NONFINITE` or `E_RANGE`.
    */
@@ -99,10 +100,10 @@ export class RMSprop<Name extends string = string> {
     const { all, fold, mostRate } = this.#engine;
     // biome-ignore lint/complexity/noArguments: a batch that is undefined by mistake is not the same as none; rest parameters take 1 µs
     const given = arguments.length === 0 ? this.#inPlace : batch;
-    const { tensors } = gradientsOf(this.layout, given as Foldable<Name>, this.#check);
+    const { tensors, rateFactor } = gradientsOf(this.layout, given as Foldable<Name>, this.#check);
     const folded = this.#version - this.#skipped;
     const t = this.#updates;
-    const rate = checkedRate(all.lr, t, mostRate);
+    const rate = checkedRate(all.lr, t, mostRate) * rateFactor;
     const ends = (folded + 1) % all.gradientAccumulationSteps === 0;
     const outcome = fold.fold(tensors, { t, ends, rate });
     const learningRate = Math.fround(decayedRate(rate, all.decay, t));

@@ -3,6 +3,7 @@ import { defer, map, type OperatorFunction } from 'rxjs';
 import { bytesOf, digestOf } from '../../src/digest.ts';
 import { refuseUnknownOptions } from '../../src/errors.ts';
 import { encodeUpdate, type UpdateHeader } from '../../src/frames/update.ts';
+import type { BatchIdentity } from '../../src/producers.ts';
 import { Published } from '../../src/published.ts';
 import type { Publication, Step } from './flow.ts';
 
@@ -49,7 +50,8 @@ export function publish<Name extends string, Input>(
 
 // an admitted batch says who made it in its header, a plain batch beside its gradients
 function originOf(batch: unknown): UpdateHeader['folded'] {
-  const { header = batch } = (batch ?? {}) as { header?: unknown };
+  const { header = batch, parts } = (batch ?? {}) as { header?: unknown; parts?: readonly BatchIdentity[] };
+  if (parts !== undefined) return parts.map((each) => [each.producer, each.producerEpoch, each.sequence]);
   const {
     producer,
     producerEpoch = 0,

@@ -72,7 +72,7 @@ async function foldTo(
   for await (const chunk of chunksOf(history, { from: start.version, until: version, progress })) {
     for (const batch of batchesOf(chunk, model, start.version, version)) {
       optimizer.step(batch.checked);
-      producers.note(batch.header, batch.payload, batch.version);
+      producers.noteFolded(batch, batch.version);
       examples += batch.examples ?? 0;
     }
     // the next chunk is not asked for: it may be damaged

@@ -3,19 +3,19 @@ import { Command, Option } from 'commander';
 import type { RMSpropOptions } from '../../../src/rmsprop/options/hyperparameters.ts';
 import type { Durability } from '../../recordings/index.ts';
 import { trainer } from '../../trainer.ts';
+import { type AdmissionSettings, addAdmission, policiesIn } from '../admission.ts';
 import { readModel } from '../model.ts';
 import { addHyperparameters, type HyperparameterOptions, hyperparametersIn, integer, number, settings } from '../options.ts';
 import { bytes, lines, print, readingProgress, warn } from '../output.ts';
 import { stopped } from '../stop.ts';
 
-interface ServeOptions extends HyperparameterOptions {
+interface ServeOptions extends HyperparameterOptions, AdmissionSettings {
   model?: string;
   directory: string;
   name?: string;
   port?: number;
   host: string;
   optimizer?: RMSpropOptions;
-  maxStaleness?: number;
   snapshotEvery: number;
   snapshotSeconds: number;
   keepSnapshots: number;
@@ -74,9 +74,8 @@ export function serveCommand(): Command {
       integer(0, 65_535),
     )
     .option('--host <address>', 'loopback address to bind to', '127.0.0.1');
-  return addRecording(addHyperparameters(command))
+  return addRecording(addAdmission(addHyperparameters(command)))
     .option('--optimizer <json>', 'further options, such as \'{"preset": "torch", "momentum": 0.9}\'', settings)
-    .option('--max-staleness <versions>', 'refuse gradients computed on older weights than this (default: no limit)', integer(0))
     .option('--snapshot-every <versions>', 'versions between snapshots', integer(1), 5_000)
     .option('--snapshot-seconds <seconds>', 'seconds after which what changed is in a snapshot', number, 30)
     .option('--keep-snapshots <count>', 'snapshots kept', integer(2), 3)
@@ -113,7 +112,7 @@ async function serve({ json, ...options }: ServeOptions): Promise<void> {
 
 /** A trainer on the port asked for; without one on the standard port, or on a free one where that is taken. */
 async function start(options: Omit<ServeOptions, 'json'>): ReturnType<typeof trainer> {
-  const { directory, name, port = standardPort, host, maxStaleness, snapshotEvery, snapshotSeconds, keepSnapshots } = options;
+  const { directory, name, port = standardPort, host, snapshotEvery, snapshotSeconds, keepSnapshots } = options;
   const { retainHours, retainSegments: segments, retainBytes, durability, segmentBytes, takeOver } = options;
   const model = options.model === undefined ? undefined : await readModel(options.model);
   const ageMs = retainHours === undefined ? undefined : Math.round(retainHours * 3_600_000);
@@ -124,7 +123,7 @@ async function start(options: Omit<ServeOptions, 'json'>): ReturnType<typeof tra
       name,
       directory,
       optimizer: { ...options.optimizer, ...hyperparametersIn(options), initial: model?.initial },
-      maxStaleness,
+      ...policiesIn(options),
       onError: (error) => warn(`a snapshot could not be written: ${String(error)}`),
       listen: { host, port, orAnyPort: options.port === undefined },
       snapshots: { every: snapshotEvery, intervalMs: snapshotSeconds * 1000, keep: keepSnapshots },

@@ -57,10 +57,11 @@ export class Records implements FeedSource {
   push({ from, version, batch }: Publication): number {
     if (this.#backlog === undefined) return 0;
     this.#snapshot = undefined;
-    const { frame, payload } = (batch ?? {}) as Partial<Admitted>;
+    const { frame, payload, factor, parts } = (batch ?? {}) as Partial<Admitted>;
     if (frame === undefined || payload === undefined) return 0;
     const { run, epoch } = this.#served;
-    const { buffer, byteOffset, byteLength } = stampGradients(frame, { run, epoch, version, durableUpTo: from, payload });
+    const stamp = { run, epoch, version, durableUpTo: from, payload, factor, parts };
+    const { buffer, byteOffset, byteLength } = stampGradients(frame, stamp);
     this.#backlog.push({ from, version, frame: Buffer.from(buffer, byteOffset, byteLength) });
     return byteLength;
   }

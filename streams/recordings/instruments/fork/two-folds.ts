@@ -38,7 +38,7 @@ export class TwoFolds {
     this.recorded.step(batch.checked);
     if (leftOut) return;
     stepAt(this.forked, batch);
-    this.#producers.note(batch.header, batch.payload, this.forked.version);
+    this.#producers.noteFolded(batch, this.forked.version);
     this.#epoch = batch.epoch;
     this.#examples += batch.examples ?? 0;
   }
