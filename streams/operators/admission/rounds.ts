@@ -20,7 +20,7 @@ export type Round<Name extends string = string> = readonly Part<Name>[];
 
 // one in the round at hand and one for the next; a worker that is told to wait sends again by itself
 const mostRoundsAhead = 2;
-const retryAfterMs = 50;
+const retryAfterMs = 20;
 
 /** The rounds of one admission that are not done. */
 export class Rounds<Name extends string = string> {
