@@ -69,7 +69,7 @@ export async function postGradients(exchange: Exchange, context: GradientsContex
 }
 
 function answerWith(exchange: Exchange, answer: Answer): void {
-  const waits = answer.type === 'nack' && (answer.retryable || answer.retryAfterMs > 0);
+  const waits = answer.type === 'nack' && answer.retryable;
   replyJson(exchange, statusOf(answer), answer, waits ? { 'Retry-After': String(Math.ceil(answer.retryAfterMs / 1000)) } : {});
 }
 
