@@ -67,6 +67,11 @@ test('no mean is larger than the largest of its values: what passed maxAbs alone
   );
 });
 
+test('the mean of equal batches is one of them, to the bit', () => {
+  const w = dense(1e9 - 64, 0.1, -1 / 3);
+  sameBits(meanOf(Array.from({ length: 40 }, () => batch({ w }))).w as Float32Array, w);
+});
+
 test('control: a sum rounded to float32 at each step is larger than its largest value', () => {
   const value = Math.fround(1e9 - 64);
   let sum = 0;

@@ -78,8 +78,8 @@ function fieldsAt(bytes: Buffer, start: number): [string, string][] {
 
 test('a recording of format 2 is refused by name, in words that say what to do', async () => {
   const path = altered('2');
-  for (const doing of [openRecording(path), foldFrom(path), foldOf(path)]) {
-    await refusal('E_FORMAT', doing, /the recording has the format "2", this release reads "1"; use a newer release/);
+  for (const open of [openRecording, foldFrom, foldOf]) {
+    await refusal('E_FORMAT', open(path), /the recording has the format "2", this release reads "1"; use a newer release/);
   }
   const { ok, findings } = await verify(path);
   assert.is(ok, false);
