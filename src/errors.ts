@@ -16,6 +16,7 @@ export const errorCodes = [
   'E_ROWS',
   'E_NONFINITE',
   'E_RANGE',
+  'E_NORM',
   // a batch's place in the stream
   'E_MODEL',
   'E_STALE',
@@ -23,6 +24,8 @@ export const errorCodes = [
   'E_SEQUENCE_REUSED',
   'E_SEQUENCE_TOO_OLD',
   'E_PRODUCER_FENCED',
+  'E_RATE',
+  'E_QUARANTINED',
   // safetensors buffers
   'E_ST_SHORT',
   'E_ST_HEADER_LIMIT',

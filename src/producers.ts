@@ -9,6 +9,20 @@ export interface BatchIdentity {
   readonly sequence: number;
 }
 
+/** One batch of a round, as the record of the round's mean names it. */
+export interface RoundPart extends BatchIdentity {
+  /** xxHash64 of its frame as it arrived. */
+  readonly payload: string;
+}
+
+/** A batch that was folded: of one producer, or the mean of a round of several. */
+export interface FoldedBatch {
+  readonly header: BatchIdentity;
+  readonly payload: string;
+  /** The batches of the round; undefined for a batch of one producer. */
+  readonly parts?: readonly RoundPart[];
+}
+
 /** Sequence numbers remembered for each producer. */
 export const windowLength = 1024;
 
@@ -89,6 +103,12 @@ export class Producers {
     }
     const [silent] = this.#producers.size > mostProducers ? this.#producers.keys() : [];
     if (silent !== undefined) this.#producers.delete(silent);
+  }
+
+  /** Notes what was folded as `version`: a batch, or every batch of a round. */
+  noteFolded({ header, payload, parts }: FoldedBatch, version: number): void {
+    if (parts === undefined) this.note(header, payload, version);
+    else for (const part of parts) this.note(part, part.payload, version);
   }
 
   /** The producer's epoch and highest sequence number, or undefined. */

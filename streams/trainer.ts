@@ -41,7 +41,7 @@ export async function trainer<Name extends string>(given: TrainerOptions<Name>):
     const held = await recover(history, options.publish);
     const { layout: model, model: name, run, epoch, published } = held;
     const { optimizer } = history;
-    const server = await openServer(held, options.listen);
+    const server = await openServer(held, options);
     opened.unshift(server);
     const closing$ = new Subject<void>();
     const { threads } = options.optimizer ?? {};
@@ -52,7 +52,7 @@ export async function trainer<Name extends string>(given: TrainerOptions<Name>):
     const arrivals$ = merge(server.arrivals$.pipe(pusher.gate()), pusher.arrivals$, guarding.rollbacks.arrivals$);
     const durable$ = merge(arrivals$, failing.failed$).pipe(
       takeUntil(closing$),
-      admit(model, held.admission(options.maxStaleness)),
+      admit(model, held.admission(options)),
       history.commit(),
     );
     const steps$ = durable$.pipe(

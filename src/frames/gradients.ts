@@ -60,7 +60,7 @@ export function encodeGradients<Name extends string>(
   if (examples !== undefined) metadata.examples = String(examples);
   if (loss !== undefined && Number.isFinite(loss)) metadata.loss = String(loss);
   if (time !== undefined) metadata.time = String(time);
-  headerOf(metadata);
+  readGradientsHeader(metadata);
   const { tensors } = checkGradients(model, gradients, options);
   return serialize(entriesOf(encode === undefined ? tensors : encode(tensors)), metadata);
 }
@@ -79,14 +79,15 @@ export function decodeGradients<Name extends string>(
   return readGradients(metadata, tensors, model, options);
 }
 
-/** {@link decodeGradients} for a buffer that has been deserialized already. */
+/** {@link decodeGradients} for a buffer that has been deserialized already, and of one of the `formats`; of a frame's unless told. */
 export function readGradients<Name extends string>(
   metadata: Metadata,
   tensors: Parameters<typeof formsIn>[0],
   model: Layout<Name>,
   options?: CheckOptions,
+  formats?: readonly string[],
 ): GradientsFrame<Name> {
-  const header = headerOf(metadata);
+  const header = readGradientsHeader(metadata, { formats });
   const record: Record<string, GradientRecord[string]> = Object.create(null);
   for (const form of formsIn(tensors, model)) {
     const { tensor, rows, values } = gradientIn(form);
@@ -95,9 +96,16 @@ export function readGradients<Name extends string>(
   return { header, gradients: checkGradients(model, record as GradientRecord<Name>, options) };
 }
 
+/** What the header may be of. */
+export interface HeaderOptions {
+  readonly kind?: 'gradients' | 'rollback';
+  /** The formats that are read; that of frames from outside unless told. */
+  readonly formats?: readonly string[] | undefined;
+}
+
 /** The header alone, of gradients unless told; throws `E_FRAME` where it is not whole. */
-export function headerOf(metadata: Metadata, kind: 'gradients' | 'rollback' = 'gradients'): GradientsHeader {
-  demandKind(metadata, kind);
+export function readGradientsHeader(metadata: Metadata, { kind = 'gradients', formats }: HeaderOptions = {}): GradientsHeader {
+  demandKind(metadata, kind, formats);
   const producer = text(metadata, 'producer');
   if (!isPrintable(producer))
     throw new GradwireError('E_FRAME', `the producer ${quote(producer)} has control characters; nothing was applied`);

@@ -10,19 +10,18 @@ export type FrameKind = 'gradients' | 'update' | 'weights' | 'snapshot' | 'rollb
 /** The version of the frame format that this release writes and reads: the value of the key `gradwire`. */
 export const frameFormat = '1';
 
-/** The format of rollbacks: a release that would not know what to do with one asks for a newer release. */
-export const rollbackFormat = '2';
+/** The format of records that format 1 cannot say: a reader that would fold them otherwise asks for a newer release. */
+export const furtherFormat = '2';
+
+const frameFormats: readonly string[] = [frameFormat];
 
 /** Throws `E_FRAME` unless the metadata are those of a frame of that kind in a format that this release reads. */
-export function demandKind(metadata: Metadata, kind: FrameKind): void {
+export function demandKind(metadata: Metadata, kind: FrameKind, formats: readonly string[] = frameFormats): void {
   const { gradwire, kind: found } = metadata;
   if (gradwire === undefined) throw new GradwireError('E_FRAME', 'no frame of ours: the metadata have no "gradwire" key');
-  const format = kind === 'rollback' ? rollbackFormat : frameFormat;
-  if (gradwire !== format) {
-    throw new GradwireError(
-      'E_FORMAT',
-      `frame format ${quote(gradwire)}, this release reads ${quote(format)}; use a newer release`,
-    );
+  if (!formats.includes(gradwire)) {
+    const read = formats.map(quote).join(' and ');
+    throw new GradwireError('E_FORMAT', `frame format ${quote(gradwire)}, this release reads ${read}; use a newer release`);
   }
   if (found !== kind)
     throw new GradwireError('E_FRAME', `a frame of kind ${quote(found ?? '')}, expected ${quote(kind)}; nothing was applied`);

@@ -3,13 +3,14 @@ import { digestOf } from '../digest.ts';
 import { GradwireError } from '../errors.ts';
 import type { CheckOptions } from '../gradients/check.ts';
 import type { Layout } from '../layout.ts';
+import { type Folding, foldingKeys, foldingLabels, readFolding } from './fold.ts';
 import { type GradientsFrame, readGradients } from './gradients.ts';
-import { count, digestIn, text } from './metadata.ts';
+import { count, digestIn, frameFormat, furtherFormat, text } from './metadata.ts';
 import { readRollback } from './rollback.ts';
 import { deserialize, safetensorsLimits, withMetadata, withMetadataInParts, withoutMetadata } from './safetensors.ts';
 
 /** What the journal adds to a frame. */
-export interface Stamp {
+export interface Stamp extends Folding {
   /** The model's history that the batch belongs to. */
   readonly run: string;
   /** The trainer's fencing number when it was admitted. */
@@ -57,7 +58,7 @@ const utf8 = { decoder: new TextDecoder(), encoder: new TextEncoder() };
 function splicedHead(frame: Uint8Array, labels: Record<string, string>): [head: Uint8Array, data: Uint8Array] | undefined {
   const data = dataOf(frame);
   const text = utf8.decoder.decode(frame.subarray(8, frame.byteLength - data.byteLength));
-  const takesALook = !text.startsWith(`${metadataStart}"`) || stampKeys.some((key) => text.includes(`"${key}"`));
+  const takesALook = !text.startsWith(`${metadataStart}"`) || Object.keys(labels).some((key) => text.includes(`"${key}"`));
   if (takesALook) return undefined;
   const header = `${metadataStart}${JSON.stringify(labels).slice(1, -1)},${text.slice(metadataStart.length).trimEnd()}`;
   const length = Math.ceil(header.length / 8) * 8;
@@ -70,7 +71,7 @@ function splicedHead(frame: Uint8Array, labels: Record<string, string>): [head: 
   return [head, data];
 }
 
-function labelsOf(frame: Uint8Array, { run, epoch, version, durableUpTo, payload }: Stamp): Record<string, string> {
+function labelsOf(frame: Uint8Array, { run, epoch, version, durableUpTo, payload, ...folding }: Stamp): Record<string, string> {
   return {
     run,
     epoch: String(epoch),
@@ -78,6 +79,7 @@ function labelsOf(frame: Uint8Array, { run, epoch, version, durableUpTo, payload
     durableUpTo: String(durableUpTo),
     payload,
     check: digestOf(dataOf(frame)),
+    ...foldingLabels(folding),
   };
 }
 
@@ -89,11 +91,17 @@ const stampKeys = ['run', 'epoch', 'version', 'durableUpTo', 'payload', 'check']
  * in which this release does. A sender's own form is not kept.
  */
 export function unstamped(record: Uint8Array): Uint8Array<ArrayBuffer> {
-  return withoutMetadata(record, stampKeys, recordLimits);
+  const { gradwire, kind } = deserialize(record, recordLimits).metadata;
+  // a rollback is of its format from the beginning
+  if (gradwire !== furtherFormat || kind === 'rollback') return withoutMetadata(record, stampKeys, recordLimits);
+  const bare = withoutMetadata(record, [...stampKeys, ...foldingKeys], recordLimits);
+  return withMetadata(bare, { gradwire: frameFormat }, recordLimits);
 }
 
-/** What a record's header may be: a frame may fill the limit of its own, and the stamp comes on top. */
-export const recordLimits: { readonly headerBytes: number } = { headerBytes: safetensorsLimits.headerBytes + 4096 };
+/** What a record's header may be: a frame may fill the limit of its own, and the stamp with the parts of a round come on top. */
+export const recordLimits: { readonly headerBytes: number } = { headerBytes: safetensorsLimits.headerBytes + (2 << 20) };
+
+const recordFormats = [frameFormat, furtherFormat];
 
 /** The bytes after the header; `withMetadata` refuses what is no frame. */
 function dataOf(frame: Uint8Array): Uint8Array {
@@ -119,6 +127,7 @@ export function readRecord<Name extends string>(
     version: count(metadata, 'version'),
     durableUpTo: count(metadata, 'durableUpTo'),
     payload: digestIn(metadata, 'payload'),
+    ...readFolding(metadata),
   };
   const found = digestOf(data);
   if (found !== digestIn(metadata, 'check')) {
@@ -127,7 +136,8 @@ export function readRecord<Name extends string>(
       `version ${stamp.version}: the bytes have the check ${found}, the record says ${metadata.check}`,
     );
   }
-  const read =
-    metadata.kind === 'rollback' ? readRollback(metadata, tensors, model) : readGradients(metadata, tensors, model, options);
-  return { stamp, ...read };
+  if (metadata.kind === 'rollback') return { stamp, ...readRollback(metadata, tensors, model) };
+  const { header, gradients } = readGradients(metadata, tensors, model, options, recordFormats);
+  const { factor } = stamp;
+  return { stamp, header, gradients: factor === undefined ? gradients : gradients.withRateFactor(factor) };
 }

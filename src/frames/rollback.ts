@@ -5,8 +5,8 @@ import type { RMSpropConfig } from '../rmsprop/options/hyperparameters.ts';
 import { Rollback, type RollbackTarget } from '../rmsprop/state/rollback.ts';
 import { type RMSpropState, slotNames } from '../rmsprop/state/state.ts';
 import type { Work } from '../work.ts';
-import { type GradientsFrame, headerOf, type Identity } from './gradients.ts';
-import { json, type Metadata, rollbackFormat } from './metadata.ts';
+import { type GradientsFrame, type Identity, readGradientsHeader } from './gradients.ts';
+import { furtherFormat, json, type Metadata } from './metadata.ts';
 import { type Safetensors, serializeInSlices, type TensorInput } from './safetensors.ts';
 import { furtherState } from './snapshot.ts';
 
@@ -23,7 +23,7 @@ export function* encodeRollbackInSlices(
   { state, optimizer }: RollbackTarget,
 ): Work<Uint8Array<ArrayBuffer>> {
   const metadata = {
-    gradwire: rollbackFormat,
+    gradwire: furtherFormat,
     kind: 'rollback',
     ...(model === undefined ? {} : { model }),
     producer: rollbackProducer,
@@ -48,7 +48,7 @@ export function readRollback<Name extends string>(
   tensors: Safetensors['tensors'],
   model: Layout<Name>,
 ): GradientsFrame<Name> {
-  const header = headerOf(metadata, 'rollback');
+  const header = readGradientsHeader(metadata, { kind: 'rollback', formats: [furtherFormat] });
   const further = metadata.state === undefined ? {} : (json(metadata, 'state') as Partial<RMSpropState>);
   const slots = Object.fromEntries(
     slotNames.filter((slot) => tensors.has(slot)).map((slot) => [slot, floatsIn(tensors, slot, model)]),

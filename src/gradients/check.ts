@@ -1,10 +1,11 @@
 // A batch against its model: names, shapes, row indices, and that every value is finite and in range.
 import { GradwireError, quote } from '../errors.ts';
-import { bitsOf, finite, floor32 } from '../floats.ts';
+import { finite } from '../floats.ts';
 import type { Layout, TensorSpec } from '../layout.ts';
 import { known } from '../tensors.ts';
 import { type Batch, type GradientRecord, isBatch, isRows } from './batch.ts';
 import { isAscending, sumDuplicates } from './rows.ts';
+import { checkNorm, checkValues } from './values.ts';
 
 /** The gradient of one tensor after the checks: all its values, or those of `rows`, ascending and without duplicates. */
 export interface TensorGradient<Name extends string = string> {
@@ -18,11 +19,20 @@ export interface TensorGradient<Name extends string = string> {
 export class Gradients<Name extends string = string> {
   readonly layout: Layout<Name>;
   readonly tensors: readonly TensorGradient<Name>[];
+  /** What the learning rate of the step that folds them is multiplied by: above 0 and at most 1; 1 unless told. */
+  readonly rateFactor: number;
 
   /** @internal */
-  constructor(layout: Layout<Name>, tensors: readonly TensorGradient<Name>[]) {
+  constructor(layout: Layout<Name>, tensors: readonly TensorGradient<Name>[], rateFactor: number = 1) {
     this.layout = layout;
     this.tensors = tensors;
+    this.rateFactor = rateFactor;
+  }
+
+  /** The same gradients, views too, under another {@link rateFactor}. Throws `E_CONFIG` unless it is above 0 and at most 1. */
+  withRateFactor(rateFactor: number): Gradients<Name> {
+    if (rateFactor > 0 && rateFactor <= 1) return new Gradients(this.layout, this.tensors, rateFactor);
+    throw new GradwireError('E_CONFIG', `the factor of a learning rate is a number > 0, at most 1; got ${String(rateFactor)}`);
   }
 
   /** The values as a caller would hand them in: views, by name. */
@@ -36,17 +46,16 @@ export class Gradients<Name extends string = string> {
 export interface CheckOptions {
   /** Largest |g| taken, 1e9 unless told: the square of a value from 1.8e19 overflows float32 and would freeze a parameter for ever. */
   readonly maxAbs?: number;
+  /** Largest L2 norm of a batch, over all its tensors; no limit unless told. Duplicate rows count as summed. */
+  readonly maxNorm?: number;
   /** Whether values that are not finite are left to the optimizer, which skips the batch; no unless told. */
   readonly allowsNotFinite?: boolean;
 }
 
-/** The default of {@link CheckOptions.maxAbs}. */
-export const defaultMaxAbs = 1e9;
-
 /**
  * A batch that fits `model`, in layout order, duplicate rows summed in their order of appearance. Values are borrowed, not copied.
  *
- * @throws GradwireError `E_BATCH_EMPTY`, `E_BATCH`, `E_UNKNOWN`, `E_SHAPE`, `E_DTYPE`, `E_ROWS`, `E_NONFINITE` or `E_RANGE`.
+ * @throws GradwireError `E_BATCH_EMPTY`, `E_BATCH`, `E_UNKNOWN`, `E_SHAPE`, `E_DTYPE`, `E_ROWS`, `E_NONFINITE`, `E_RANGE` or `E_NORM`.
  */
 export function checkGradients<Name extends string>(
   model: Layout<Name>,
@@ -54,7 +63,8 @@ export function checkGradients<Name extends string>(
   options: CheckOptions = {},
 ): Gradients<Name> {
   const gradients = shapeGradients(model, record, options);
-  for (const { tensor, values } of gradients.tensors) checkValues(tensor.name, values, options);
+  if (options.maxNorm !== undefined) checkNorm(gradients.tensors, options);
+  else for (const { tensor, values } of gradients.tensors) checkValues(tensor.name, values, options);
   return gradients;
 }
 
@@ -100,7 +110,7 @@ export function gradientsOf<Name extends string>(
     // without tensors it is a rollback, whose state says for itself whether it fits
     return checked.layout === model || checked.tensors.length === 0
       ? (checked as Gradients<Name>)
-      : shapeGradients(model, checked.toRecord() as GradientRecord<Name>, options);
+      : shapeGradients(model, checked.toRecord() as GradientRecord<Name>, options).withRateFactor(checked.rateFactor);
   }
   const record = batch as GradientRecord<Name> | Batch<Name>;
   return shapeGradients(model, isBatch(record) ? record.gradients : record, options);
@@ -156,35 +166,7 @@ function shapeRows<Name extends string>(
   return { tensor, ...sumDuplicates(rows, values, rowLength) };
 }
 
-/** Throws `E_NONFINITE` or `E_RANGE` where a value of the tensor's gradient is not finite or beyond `maxAbs`. */
-export function checkValues(name: string, values: Float32Array, { maxAbs = defaultMaxAbs }: CheckOptions): void {
-  const bits = bitsOf(values);
-  const [most] = bitsOf(Float32Array.of(floor32(maxAbs)));
-  for (let i = 0; i < bits.length; i++) {
-    if ((bits[i] & 0x7fff_ffff) > most) throw wrongValue(name, values, i, maxAbs);
-  }
-}
-
-function wrongValue(name: string, values: Float32Array, first: number, maxAbs: number): GradwireError {
-  const infinite = values.findIndex((value) => !Number.isFinite(value));
-  const finite = infinite < 0;
-  const place = finite ? first : infinite;
-  const count = values.reduce(
-    (sum, value) => sum + (finite ? Number(Math.abs(value) > maxAbs) : Number(!Number.isFinite(value))),
-    0,
-  );
-  const where = `${quote(name)}[${place}] is ${values[place]} (${grouped(count)} of ${grouped(values.length)} values)`;
-  return finite
-    ? new GradwireError('E_RANGE', `${where}, the limit of |g| is ${maxAbs}; nothing was applied`)
-    : new GradwireError('E_NONFINITE', `${where}; nothing was applied`);
-}
-
 function wrongLength(tensor: TensorSpec, found: number, expected: number, detail: string): GradwireError {
   const text = `${quote(tensor.name)} has ${found} values, the model's [${tensor.shape}] takes ${expected}${detail}; nothing was applied`;
   return new GradwireError('E_SHAPE', text);
-}
-
-/** 40000 as 40,000. */
-function grouped(count: number): string {
-  return String(count).replace(/\B(?=(\d{3})+$)/g, ',');
 }

@@ -19,7 +19,7 @@ import { type RMSpropState, restoreState, stateOf } from './state/state.ts';
 export interface StepResult<Name extends string = string> extends Outcome<Name> {
   /** Batches folded, this one included; a rollback counts as one. */
   readonly version: number;
-  /** The learning rate of this step, as rounded to float32; groups may multiply it. */
+  /** The learning rate of this step, by its batch's `rateFactor` too, as rounded to float32; groups may multiply it. */
   readonly learningRate: number;
 }
 
@@ -94,7 +94,9 @@ export class RMSprop<Name extends string = string> {
   /**
    * Folds one batch: dense tensors as `Float32Array`, rows as `{ rows, values }`, some of the model's tensors in any order; or,
    * without an argument, what stands in {@link gradients} for all tensors. Tensors that the batch does not hold stay as they
-   * are. Refused batches change nothing. A recorded {@link Rollback} is folded too, where it was made with this configuration.
+   * are. Refused batches change nothing. {@link Gradients} with a `rateFactor` multiply the learning rate of this step by it;
+   * within an accumulation that of the batch that makes the update counts. A recorded {@link Rollback} is folded too, where it
+   * was made with this configuration.
    *
    * @throws GradwireError `E_CONFIG_DRIFT` for a rollback; `E_BATCH_EMPTY`, `E_BATCH`, `E_UNKNOWN`, `E_SHAPE`, `E_DTYPE`, `E_ROWS`, `E_NONFINITE` or `E_RANGE`.
    */
@@ -104,10 +106,10 @@ export class RMSprop<Name extends string = string> {
     const given = arguments.length === 0 ? this.#inPlace : batch;
     const gradients = gradientsOf(this.layout, given as Foldable<Name>, this.#check);
     if (gradients instanceof Rollback) return this.#rollBack(gradients);
-    const { tensors } = gradients;
+    const { tensors, rateFactor } = gradients;
     const folded = this.#version - this.#skipped;
     const t = this.#updates;
-    const rate = checkedRate(all.lr, t, mostRate);
+    const rate = checkedRate(all.lr, t, mostRate) * rateFactor;
     const ends = (folded + 1) % all.gradientAccumulationSteps === 0;
     const outcome = fold.fold(tensors, { t, ends, rate });
     const learningRate = Math.fround(decayedRate(rate, all.decay, t));

@@ -1,4 +1,5 @@
 // What flows through a trainer's pipe, station by station: arrival, admitted batch, step, publication.
+import type { Folding } from '../../src/frames/fold.ts';
 import type { GradientsHeader } from '../../src/frames/gradients.ts';
 import type { UpdateHeader } from '../../src/frames/update.ts';
 import type { Gradients } from '../../src/gradients/check.ts';
@@ -40,8 +41,8 @@ export interface Arrival {
   readonly known?: Pick<Admitted, 'header' | 'checked' | 'payload'>;
 }
 
-/** A batch that passed the checks and has its version. */
-export interface Admitted<Name extends string = string> extends Arrival {
+/** A batch that passed the checks and has its version; in synchronous mode the mean of a round, with its `parts`. */
+export interface Admitted<Name extends string = string> extends Arrival, Folding {
   readonly header: GradientsHeader;
   /** The checked gradients, or the rollback, which the optimizer trusts. */
   readonly checked: Gradients<Name>;

@@ -1,10 +1,12 @@
 // Who made a batch, as an update frame tells it.
 import type { UpdateHeader } from '../../src/frames/update.ts';
 import { Rollback } from '../../src/rmsprop/state/rollback.ts';
+import type { Admitted } from './flow.ts';
 
-/** Producer, producerEpoch and sequence of a batch that has them; a rollback has none. An admitted batch says so in its header, a plain one beside its gradients. */
+/** Producer, producerEpoch and sequence of a batch that has them, of each part of a round's mean; a rollback has none. An admitted batch says so in its header, a plain one beside its gradients. */
 export function originOf(batch: unknown): UpdateHeader['folded'] {
-  const { header = batch, checked } = (batch ?? {}) as { header?: unknown; checked?: unknown };
+  const { header = batch, checked, parts } = (batch ?? {}) as Partial<Pick<Admitted, 'checked' | 'parts'>> & { header?: unknown };
+  if (parts !== undefined) return parts.map((each) => [each.producer, each.producerEpoch, each.sequence]);
   const {
     producer,
     producerEpoch = 0,

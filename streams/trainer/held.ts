@@ -10,6 +10,8 @@ import type { Producers } from '../../src/producers.ts';
 import { Published } from '../../src/published.ts';
 import type { RMSprop } from '../../src/rmsprop/rmsprop.ts';
 import type { Tensors } from '../../src/tensors.ts';
+import type { AdmissionPolicies } from '../operators/admission/policies.ts';
+import { AdmissionTally } from '../operators/admission/tally.ts';
 import type { AdmitOptions } from '../operators/admit.ts';
 import type { Admitted, Publication, Step } from '../operators/flow.ts';
 import { type SnapshotContext, snapshotOf } from '../operators/snapshot.ts';
@@ -25,6 +27,7 @@ export class Held<Name extends string = string> implements Served {
   optimizer: RMSprop<Name>;
   readonly published: Published<Name>;
   readonly #producers: Producers;
+  readonly #tally = new AdmissionTally();
   #examples: number;
   #version: number;
 
@@ -52,7 +55,7 @@ export class Held<Name extends string = string> implements Served {
 
   /** A batch has been folded by the pipe: its producer and its examples count. */
   account({ batch, version, optimizer }: Step<Name, Admitted<Name>>): void {
-    this.#producers.note(batch.header, batch.payload, version);
+    this.#producers.noteFolded(batch, version);
     this.#examples += batch.header.examples ?? 0;
     this.optimizer = optimizer;
   }
@@ -96,14 +99,15 @@ export class Held<Name extends string = string> implements Served {
     return this.history.trouble;
   }
 
-  /** What admission asks of a batch here; none may be more than `maxStaleness` versions behind. */
-  admission(maxStaleness: number | undefined): AdmitOptions {
+  /** What admission asks of a batch here, by the trainer's policies. */
+  admission({ maxStaleness, staleness, maxNorm, rate, quarantine, synchronous }: AdmissionPolicies): AdmitOptions {
     return {
+      ...{ maxStaleness, staleness, maxNorm, rate, quarantine, synchronous },
       name: this.model,
       version: () => this.folded(),
       producers: this.#producers,
       maxAbs: this.optimizer.maxAbs,
-      maxStaleness,
+      tally: this.#tally,
       demandFoldable: (gradients) => this.optimizer.demandFoldable(gradients as Gradients<Name>),
     };
   }
@@ -162,6 +166,7 @@ export class Held<Name extends string = string> implements Served {
       recordingBytes: history.bytes,
       snapshot: history.snapshots?.newest() ?? null,
       trouble: history.trouble?.message ?? null,
+      ...this.#tally.status(),
     };
   }
 }

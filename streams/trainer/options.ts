@@ -2,6 +2,7 @@
 import { GradwireError, refuseUnknownOptions } from '../../src/errors.ts';
 import type { Layout } from '../../src/layout.ts';
 import type { RMSpropOptions } from '../../src/rmsprop/options/hyperparameters.ts';
+import { type AdmissionPolicies, policyNames, refusePolicies } from '../operators/admission/policies.ts';
 import type { Guard } from '../operators/guard.ts';
 import type { TrainingSource } from '../operators/index.ts';
 import { type PublishSettings, refusePublishSettings } from '../operators/publish.ts';
@@ -19,7 +20,7 @@ export interface SnapshotSettings {
 }
 
 /** A trainer's options; a model or a directory with a run must be there. */
-export interface TrainerOptions<Name extends string = string> {
+export interface TrainerOptions<Name extends string = string> extends AdmissionPolicies {
   /** The model. Not needed where `directory` has a run, which then must have the same. */
   readonly model?: Layout<Name>;
   /** The model's name in URLs and frames; `default` unless told, or that of the run in `directory`. */
@@ -43,8 +44,8 @@ export interface TrainerOptions<Name extends string = string> {
   readonly snapshots?: SnapshotSettings;
   /** In which encoding and how often replicas are told; each version in `f32` unless told. */
   readonly publish?: PublishSettings;
-  /** How many versions a batch's base may be behind; no limit unless told. */
-  readonly maxStaleness?: number;
+  /** Largest |g| of a batch: the optimizer's `maxAbs`, under which it stands in the recording; 1e9 unless told. */
+  readonly maxAbs?: number;
   /** Bytes of unanswered `push`es of this process from which on another is `E_BUSY`, one being always allowed; 64 MiB unless told. */
   readonly maxWaitingBytes?: number;
   /**
@@ -74,16 +75,16 @@ const names = [
   'listen',
   'snapshots',
   'publish',
-  'maxStaleness',
+  'maxAbs',
+  ...policyNames,
   'maxWaitingBytes',
   'guard',
   'onError',
   'source',
 ];
 
-/** Throws `E_CONFIG` for options that cannot be meant, before anything is opened. */
-export function refuseTrainerOptions({ snapshots = {}, publish = {}, ...options }: TrainerOptions<never>): void {
-  const { maxStaleness, maxWaitingBytes, segmentBytes, guard } = options;
+function refuseTrainerOptions({ snapshots = {}, publish = {}, ...options }: TrainerOptions<never>): void {
+  const { maxWaitingBytes, segmentBytes, guard } = options;
   refuseUnknownOptions('trainer', options, names);
   refuseUnknownOptions('snapshots', snapshots, ['every', 'intervalMs', 'keep']);
   refusePublishSettings('publish', publish);
@@ -92,11 +93,35 @@ export function refuseTrainerOptions({ snapshots = {}, publish = {}, ...options 
   demandCount('snapshots.keep', keep, 2);
   if (!(intervalMs > 0))
     throw new GradwireError('E_CONFIG', `snapshots.intervalMs must be a number > 0; got ${String(intervalMs)}`);
-  if (maxStaleness !== undefined && maxStaleness !== Number.POSITIVE_INFINITY) demandCount('maxStaleness', maxStaleness, 0);
+  refusePolicies(options);
+  refuseAccumulation(options);
   if (guard !== undefined && typeof guard !== 'function')
     throw new GradwireError('E_CONFIG', `guard must be a function; got ${typeof guard}`);
   if (segmentBytes !== undefined) demandCount('segmentBytes', segmentBytes, 1);
   if (maxWaitingBytes !== undefined) demandCount('maxWaitingBytes', maxWaitingBytes, 1);
+}
+
+/** Checks the options, and gives them with one `maxAbs`, the optimizer's. Throws `E_CONFIG` for what cannot be meant, before anything is opened. */
+export function settleTrainerOptions<Name extends string>(options: TrainerOptions<Name>): TrainerOptions<Name> {
+  refuseTrainerOptions(options as TrainerOptions<never>);
+  return withOneMaxAbs(options);
+}
+
+function withOneMaxAbs<Name extends string>(options: TrainerOptions<Name>): TrainerOptions<Name> {
+  const { maxAbs, ...rest } = options;
+  const { maxAbs: own } = options.optimizer ?? {};
+  if (maxAbs === undefined) return options;
+  if (own !== undefined && own !== null && own !== maxAbs)
+    throw new GradwireError('E_CONFIG', `maxAbs is ${maxAbs} here and ${own} in optimizer; give one of them`);
+  return { ...rest, optimizer: { ...options.optimizer, maxAbs } };
+}
+
+// the one update of several batches has no staleness of its own
+function refuseAccumulation({ staleness, optimizer }: TrainerOptions<never>): void {
+  const steps = optimizer?.gradientAccumulationSteps ?? optimizer?.gradient_accumulation_steps ?? 1;
+  if (staleness !== 'scale' || steps === 1) return;
+  const text = `staleness "scale" does not go with gradientAccumulationSteps ${steps}: one update of several batches has no one staleness`;
+  throw new GradwireError('E_CONFIG', text);
 }
 
 function demandCount(name: string, value: unknown, least: number): void {

@@ -6,12 +6,12 @@ import type { TrainingSource } from '../operators/index.ts';
 import type { Failing } from './failing.ts';
 import { Following } from './following.ts';
 import type { Held } from './held.ts';
-import { refuseTrainerOptions, type TrainerOptions } from './options.ts';
+import { settleTrainerOptions, type TrainerOptions } from './options.ts';
 import { Pusher } from './pusher.ts';
 
 /** The options of a trainer, checked, with its source's model and hyper-parameters. Throws `E_CONFIG` or `E_LAYOUT` where they contradict it. */
-export function withSource<Name extends string>(options: TrainerOptions<Name>): TrainerOptions<Name> {
-  refuseTrainerOptions(options as TrainerOptions<never>);
+export function withSource<Name extends string>(given: TrainerOptions<Name>): TrainerOptions<Name> {
+  const options = settleTrainerOptions(given);
   const { source, model, optimizer = {} } = options;
   if (source === undefined) return options;
   const config = source.getConfig();

@@ -1,10 +1,11 @@
 // What a trainer says of itself, under `trainer.status()` and `GET /models/<model>`.
 import type { EncodingName } from '../../src/encodings/encodings.ts';
 import type { RMSprop } from '../../src/rmsprop/rmsprop.ts';
+import type { AdmissionStatus } from '../operators/admission/tally.ts';
 import type { Hold } from '../operators/gate.ts';
 
 /** What `trainer.status()` says, and `GET /models/<model>` with the digest and the connections beside it. */
-export interface TrainerStatus {
+export interface TrainerStatus extends AdmissionStatus {
   /** The model's name. */
   readonly model: string;
   readonly run: string;

@@ -5,7 +5,7 @@ import type { Acked, Name } from './pushing.ts';
 
 /** What an audit counts. */
 export interface Audit {
-  /** Batches in the recording. */
+  /** Versions in the recording. */
   readonly recorded: number;
   readonly acknowledged: number;
   /** Acknowledged batches that are not in the recording under the version of their ack, with the bytes that were sent. */
@@ -28,12 +28,14 @@ export async function audit(
   const recorded = new Map<string, string>();
   const keys = new Set<string>();
   const note = (batch: RecordedBatch<Name>): void => {
-    const { version, payload, producer, producerEpoch, sequence } = batch;
+    const { version } = batch;
     if (version !== counts.recorded + 1) counts.gaps += 1;
     counts.recorded = version;
-    const key = `${producer}/${producerEpoch}/${sequence}`;
-    keys.add(key);
-    recorded.set(`${key} as ${version}`, payload);
+    for (const { payload, producer, producerEpoch, sequence } of batch.parts ?? [{ ...batch.header, payload: batch.payload }]) {
+      const key = `${producer}/${producerEpoch}/${sequence}`;
+      keys.add(key);
+      recorded.set(`${key} as ${version}`, payload);
+    }
     each(batch);
   };
   const onTorn = (): void => {

@@ -6,10 +6,10 @@ import * as assert from 'uvu/assert';
 import { decodeSnapshot } from '../../src/frames/snapshot.ts';
 import type { Batch } from '../../src/gradients/batch.ts';
 import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
-import { fork, record } from '../../streams/recordings/index.ts';
+import { fork, openRecording, record } from '../../streams/recordings/index.ts';
 import { Spaced, spacedVersions } from '../../streams/recordings/instruments/forking/spaced.ts';
 import { sameBits } from '../support/bits.ts';
-import { all, batches, directory, model, type Name, optimizer, refusal, removeDirectories } from './runs.ts';
+import { admitted, all, batches, directory, model, type Name, optimizer, refusal, removeDirectories } from './runs.ts';
 
 test.after(removeDirectories);
 
@@ -196,6 +196,28 @@ test('evenly spaced versions are found without knowing the end, never fewer than
   assert.equal(spacedVersions(3, 20), [1, 2, 3]);
   assert.equal(spacedVersions(100, 4), [25, 50, 75, 100]);
   assert.equal(spacedVersions(0, 4), []);
+});
+
+test('a producer’s share of a round cannot be taken out of its mean: all of its producers are left out, or the version', async () => {
+  const round = join(directory(), 'round.mcap');
+  const parts = ['w0', 'w1'].map((producer) => ({ producer, producerEpoch: 0, sequence: 3, payload: '0123456789abcdef' }));
+  const means = admitted(given.slice(0, 3)).map((each, i) => (i === 1 ? { ...each, parts } : each));
+  await all(from(means).pipe(record(round, { model, optimizer })));
+  await refusal(
+    'E_CONFIG',
+    fork(round, { withoutProducers: ['w1'] }),
+    /version 2 is the mean of a round in which "w1" took part/,
+  );
+  assert.is((await fork(round, { withoutProducers: ['w0', 'w1'] })).left, 3);
+  assert.is((await fork(round, { withoutVersions: [2] })).left, 1);
+  // the sole batch of w0 beside the round is the first and the third
+  assert.equal(
+    [...(await openRecording(round)).producers],
+    [
+      ['w0', 3],
+      ['w1', 1],
+    ],
+  );
 });
 
 test.run();

@@ -1,7 +1,8 @@
 // A batch brought into the arena: copied where it is not there yet, and every value checked in the same pass as the norm.
 import { GradwireError, quote } from '../../errors.ts';
 import { finite } from '../../floats.ts';
-import { checkValues, type TensorGradient } from '../../gradients/check.ts';
+import type { TensorGradient } from '../../gradients/check.ts';
+import { checkValues } from '../../gradients/values.ts';
 import type { TensorSpec } from '../../layout.ts';
 import { isByRow } from '../constraints/constraints.ts';
 import type { Arena } from '../kernel/arena.ts';

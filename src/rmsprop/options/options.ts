@@ -1,7 +1,7 @@
 // The optimizer's options read: one name for each, defaults filled in, everything checked; and written down again by getConfig.
 
 import { GradwireError, quote, refuseUnknownOptions } from '../../errors.ts';
-import { defaultMaxAbs } from '../../gradients/check.ts';
+import { defaultMaxAbs } from '../../gradients/values.ts';
 import { constraintOf } from '../constraints/constraints.ts';
 import { configOfRate, learningRateOf } from '../schedules/schedules.ts';
 import { wrong } from './demand.ts';

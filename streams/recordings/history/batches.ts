@@ -1,5 +1,6 @@
 // Batches out of chunks: each record decoded, checked against its model, and given out with its place in the run.
 import { GradwireError } from '../../../src/errors.ts';
+import type { Folding } from '../../../src/frames/fold.ts';
 import type { GradientsHeader } from '../../../src/frames/gradients.ts';
 import { type JournalRecord, readRecord } from '../../../src/frames/record.ts';
 import type { Batch, GradientRecord } from '../../../src/gradients/batch.ts';
@@ -9,7 +10,7 @@ import type { PlacedChunk } from './chunks.ts';
 import { corrupt } from './torn.ts';
 
 /** A batch out of a recording. It owns its frame, which is never written again. */
-export interface RecordedBatch<Name extends string = string> extends Batch<Name> {
+export interface RecordedBatch<Name extends string = string> extends Batch<Name>, Folding {
   /** Made when it is first asked for; its values are views of `frame`. */
   readonly gradients: GradientRecord<Name>;
   /** The checked gradients, which an optimizer for the same layout takes without another check. */
@@ -49,6 +50,8 @@ function decode<Name extends string>(frame: Uint8Array, i: number, chunk: Placed
   try {
     record = readRecord(frame, model, { maxAbs: about.optimizer.maxAbs });
   } catch (cause) {
+    // of a release to come: nothing is damaged
+    if (cause instanceof GradwireError && cause.code === 'E_FORMAT') throw cause;
     const message = cause instanceof GradwireError ? cause.message : 'a record cannot be read';
     throw corrupt({ message, offset: chunk.offset }, { path: chunk.path, version }, '', cause);
   }
@@ -90,6 +93,12 @@ class Recorded<Name extends string> implements RecordedBatch<Name> {
   }
   get payload(): string {
     return this.#stamp.payload;
+  }
+  get factor(): number | undefined {
+    return this.#stamp.factor;
+  }
+  get parts(): Folding['parts'] {
+    return this.#stamp.parts;
   }
   get base(): number {
     return this.header.base;

@@ -78,8 +78,8 @@ export async function openRecording(path: string, { progress, onBatch }: OpenOpt
   });
   for await (const chunk of chunks) {
     for (const batch of batchesOf(chunk, model, 0, Number.POSITIVE_INFINITY)) {
-      const { header } = batch;
-      producers.set(header.producer, (producers.get(header.producer) ?? 0) + 1);
+      const { header, parts = [header] } = batch;
+      for (const { producer } of parts) producers.set(producer, (producers.get(producer) ?? 0) + 1);
       examples += header.examples ?? 0;
       onBatch?.(batch);
     }

@@ -69,7 +69,7 @@ async function foldTo(
   for await (const chunk of chunksOf(history, { from: start.version, until: version, progress })) {
     for (const batch of batchesOf(chunk, model, start.version, version)) {
       optimizer.step(batch.checked);
-      producers.note(batch.header, batch.payload, batch.version);
+      producers.noteFolded(batch, batch.version);
       examples += batch.examples ?? 0;
       if (performance.now() - turnMs < sliceMs) continue;
       await nextTurn();

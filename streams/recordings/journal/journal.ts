@@ -175,9 +175,9 @@ function folding<Name extends string>(
   const records$ = defer(() => {
     start.examples = examples;
     return batches$(history, { from: version, until: lastVersion, model, progress }).pipe(
-      tap(({ header, payload, version: made }) => {
-        producers.note(header, payload, made);
-        start.examples += header.examples ?? 0;
+      tap((batch) => {
+        producers.noteFolded(batch, batch.version);
+        start.examples += batch.examples ?? 0;
       }),
     );
   });

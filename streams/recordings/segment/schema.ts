@@ -8,13 +8,13 @@ const schemaId = 1;
 const decimal = { type: 'string', pattern: '^(0|[1-9][0-9]*)$' };
 const digest = { type: 'string', pattern: '^[0-9a-f]{16}$' };
 
-// a message is a safetensors buffer; this describes the `__metadata__` of its header
-const schema = {
+// a message is a safetensors buffer; this describes the `__metadata__` of its header, in words that depend on the release
+const schemaOf = (format: object, folding: object) => ({
   $schema: 'https://json-schema.org/draft/2020-12/schema',
   title: 'The metadata of a gradwire journal record, a safetensors buffer',
   type: 'object',
   properties: {
-    gradwire: { const: '1' },
+    gradwire: format,
     kind: { const: 'gradients' },
     model: { type: 'string' },
     producer: { type: 'string' },
@@ -30,13 +30,25 @@ const schema = {
     durableUpTo: decimal,
     payload: digest,
     check: digest,
+    ...folding,
   },
   required: ['gradwire', 'kind', 'producer', 'sequence', 'base', 'run', 'epoch', 'version', 'durableUpTo', 'payload', 'check'],
-};
+});
+const schema = schemaOf({ enum: ['1', '2'] }, { factor: { type: 'string' }, parts: { type: 'string' } });
+const schemaOfFirstRelease = schemaOf({ const: '1' }, {});
 
 /** Writes the schema record. */
 export function writeSchema(builder: McapRecordBuilder): void {
-  const data = new TextEncoder().encode(JSON.stringify(schema));
+  write(builder, schema);
+}
+
+/** Writes the schema record of release 0.1.0. */
+export function writeFirstSchema(builder: McapRecordBuilder): void {
+  write(builder, schemaOfFirstRelease);
+}
+
+function write(builder: McapRecordBuilder, described: object): void {
+  const data = new TextEncoder().encode(JSON.stringify(described));
   builder.writeSchema({ id: schemaId, name: 'gradwire.gradients', encoding: 'jsonschema', data });
 }
 

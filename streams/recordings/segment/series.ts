@@ -1,12 +1,13 @@
 // The segments that one writer makes, one after the other: stamps batches, begins a new segment where one is full.
 import { GradwireError } from '../../../src/errors.ts';
+import type { Folding } from '../../../src/frames/fold.ts';
 import { stampCheckedGradients, stampGradients } from '../../../src/frames/record.ts';
 import type { About } from './about.ts';
 import { type PreparedRecord, prepareRecord } from './prepared.ts';
 import { type SegmentOptions, SegmentWriter } from './writer.ts';
 
 /** A gradients frame with the version that it makes. */
-export interface Versioned {
+export interface Versioned extends Folding {
   readonly frame: Uint8Array;
   readonly version: number;
   /** xxHash64 of the frame as it arrived. */
@@ -66,11 +67,11 @@ export class SegmentSeries {
   }
 
   /** Makes a batch's record: its bytes and their CRC, which take time, while the group before it is being written. */
-  prepare({ frame, version, payload, header, checked }: Versioned): PreparedRecord {
+  prepare({ frame, version, payload, factor, parts: round, header, checked }: Versioned): PreparedRecord {
     const { run, epoch } = this.#options.about;
     // what is durable now, not what will be when it is written: a promise that is kept all the same
     const durableUpTo = this.#last ?? version - 1;
-    const stamp = { run, epoch, version, durableUpTo, payload };
+    const stamp = { run, epoch, version, durableUpTo, payload, factor, parts: round };
     const parts = checked === undefined ? [stampGradients(frame, stamp)] : stampCheckedGradients(frame, stamp);
     return prepareRecord({ version, time: header?.time, parts });
   }

@@ -5,6 +5,7 @@ import type { RMSpropOptions } from '../../../src/rmsprop/options/hyperparameter
 import type { Durability } from '../../recordings/index.ts';
 import { trainer } from '../../trainer.ts';
 import { addServeAccess, type ServeAccessOptions, serveAccess } from '../access/serve.ts';
+import { type AdmissionSettings, addAdmission, policiesIn } from '../admission.ts';
 import { readModel } from '../model.ts';
 import {
   addHyperparameters,
@@ -18,13 +19,12 @@ import {
 import { bytes, lines, print, readingProgress, warn } from '../output.ts';
 import { stopped } from '../stop.ts';
 
-interface ServeOptions extends HyperparameterOptions, ServeAccessOptions {
+interface ServeOptions extends HyperparameterOptions, ServeAccessOptions, AdmissionSettings {
   model?: string;
   directory: string;
   name?: string;
   port?: number;
   optimizer?: RMSpropOptions;
-  maxStaleness?: number;
   snapshotEvery: number;
   snapshotSeconds: number;
   keepSnapshots: number;
@@ -98,9 +98,8 @@ export function serveCommand(): Command {
       `port; 0 for any free one (default: ${standardPort}, or a free one where it is taken)`,
       integer(0, 65_535),
     );
-  return addPublishing(addRecording(addHyperparameters(addServeAccess(command))))
+  return addPublishing(addRecording(addAdmission(addHyperparameters(addServeAccess(command)))))
     .option('--optimizer <json>', 'further options, such as \'{"preset": "torch", "momentum": 0.9}\'', settings)
-    .option('--max-staleness <versions>', 'refuse gradients computed on older weights than this (default: no limit)', integer(0))
     .option('--snapshot-every <versions>', 'versions between snapshots', integer(1), 5_000)
     .option('--snapshot-seconds <seconds>', 'seconds after which what changed is in a snapshot', number, 30)
     .option('--keep-snapshots <count>', 'snapshots kept', integer(2), 3)
@@ -137,7 +136,7 @@ async function serve({ json, ...options }: ServeOptions): Promise<void> {
 
 /** A trainer on the port asked for; without one on the standard port, or on a free one where that is taken. */
 async function start(options: Omit<ServeOptions, 'json'>): ReturnType<typeof trainer> {
-  const { directory, name, port = standardPort, maxStaleness, snapshotEvery, snapshotSeconds, keepSnapshots } = options;
+  const { directory, name, port = standardPort, snapshotEvery, snapshotSeconds, keepSnapshots } = options;
   const { retainHours, retainSegments: segments, retainBytes, durability, segmentBytes, takeOver } = options;
   const model = options.model === undefined ? undefined : await readModel(options.model);
   const ageMs = retainHours === undefined ? undefined : Math.round(retainHours * 3_600_000);
@@ -149,7 +148,7 @@ async function start(options: Omit<ServeOptions, 'json'>): ReturnType<typeof tra
       name,
       directory,
       optimizer: { ...options.optimizer, ...hyperparametersIn(options), initial: model?.initial },
-      maxStaleness,
+      ...policiesIn(options),
       onError: (error) => warn(`a snapshot could not be written: ${String(error)}`),
       listen: { ...serveAccess(options), port, orAnyPort: options.port === undefined },
       snapshots: { every: snapshotEvery, intervalMs: snapshotSeconds * 1000, keep: keepSnapshots },

@@ -49,6 +49,8 @@ export async function inspectRecording(path: string): Promise<Description> {
     for (const { tensor, values } of batch.checked.tensors) gatheringOf(tensors, tensor.name).add(values);
     norms.add(batch);
     note(producers, batch);
+    // what a mean was made of; its examples and norms are the mean's
+    for (const part of batch.parts ?? []) note(producers, part);
   };
   const bar = readingProgress('reading');
   try {
@@ -103,7 +105,7 @@ function keyOf({ producer, producerEpoch }: Pick<ProducerFacts, 'producer' | 'pr
 
 function note(
   producers: Map<string, ProducerFacts>,
-  { producer = '', producerEpoch = 0, sequence = 0, examples = 0 }: RecordedBatch,
+  { producer = '', producerEpoch = 0, sequence = 0, examples = 0 }: Partial<RecordedBatch>,
 ): void {
   const key = keyOf({ producer, producerEpoch });
   const known = producers.get(key) ?? { producer, producerEpoch, batches: 0, examples: 0, sequences: [sequence, sequence] };

@@ -85,7 +85,7 @@ async function foldAll(
   let { epoch, examples } = start;
   let startMs = performance.now();
   const note = (batch: RecordedBatch): void => {
-    start.producers.note(batch.header, batch.payload, batch.version);
+    start.producers.noteFolded(batch, batch.version);
     epoch = batch.epoch;
     examples += batch.examples ?? 0;
   };

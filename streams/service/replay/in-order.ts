@@ -27,6 +27,7 @@ const refusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'E_ROWS',
   'E_NONFINITE',
   'E_RANGE',
+  'E_NORM',
   'E_STALE',
   'E_TOO_LARGE',
 ]);

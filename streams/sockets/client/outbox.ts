@@ -82,7 +82,7 @@ export class Outbox {
     else {
       this.#remove(entry);
       if (answer.type === 'ack') entry.resolve({ version: answer.version, duplicate: answer.duplicate });
-      else entry.reject(new GradwireError(answer.code as ErrorCode, answer.text));
+      else entry.reject(new GradwireError(answer.code as ErrorCode, answer.text, answer));
     }
     this.#flush();
   }

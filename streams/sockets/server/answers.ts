@@ -28,6 +28,8 @@ const statuses: Readonly<Record<string, number>> = {
   E_SEQUENCE_TOO_OLD: 409,
   E_PRODUCER_FENCED: 409,
   E_BUSY: 429,
+  E_RATE: 429,
+  E_QUARANTINED: 429,
   E_CLOSED: 503,
   E_NOT_READY: 503,
   E_DISK: 503,
@@ -35,7 +37,7 @@ const statuses: Readonly<Record<string, number>> = {
   E_TOO_LARGE: 413,
 };
 
-/** 200 for an ack; for a nack 409 (its place in the stream), 422 (its content), 429 (busy) or 503 (the trainer cannot now). */
+/** 200 for an ack; for a nack 409 (its place in the stream), 422 (its content), 429 (busy, or its producer must wait) or 503 (the trainer cannot now). */
 export function statusOf(answer: Answer): number {
   if (answer.type === 'ack') return 200;
   return statuses[answer.code] ?? (answer.retryable ? 503 : 422);

@@ -57,12 +57,12 @@ export class Records implements FeedSource {
   push({ version, batch }: Folded): number {
     if (this.#backlog === undefined) return 0;
     this.#snapshot = undefined;
-    const { frame, payload } = (batch ?? {}) as Partial<Admitted>;
+    const { frame, payload, factor, parts } = (batch ?? {}) as Partial<Admitted>;
     if (frame === undefined || payload === undefined) return 0;
     const { run, epoch } = this.#served;
-    const from = version - 1;
-    const { buffer, byteOffset, byteLength } = stampGradients(frame, { run, epoch, version, durableUpTo: from, payload });
-    this.#backlog.push({ from, version, frame: Buffer.from(buffer, byteOffset, byteLength) });
+    const stamp = { run, epoch, version, durableUpTo: version - 1, payload, factor, parts };
+    const { buffer, byteOffset, byteLength } = stampGradients(frame, stamp);
+    this.#backlog.push({ from: version - 1, version, frame: Buffer.from(buffer, byteOffset, byteLength) });
     return byteLength;
   }
 

@@ -1,4 +1,4 @@
-// What two batches say about themselves: who made them, and labels that no fold depends on.
+// What two batches say about themselves: who made them, how they were folded, and labels that no fold depends on.
 import type { RecordedBatch } from '../../history/batches.ts';
 
 interface Label {
@@ -35,7 +35,7 @@ export class Labels {
   }
 }
 
-function labelsOf({ header, epoch }: RecordedBatch): Record<string, string> {
+function labelsOf({ header, epoch, factor = 1, parts = [] }: RecordedBatch): Record<string, string> {
   const { producer, producerEpoch, sequence, base, examples, loss, time } = header;
   const said = Object.entries({ base, examples, loss, time }).map(([name, value]) => [
     name,
@@ -45,5 +45,7 @@ function labelsOf({ header, epoch }: RecordedBatch): Record<string, string> {
     batch: `${JSON.stringify(producer)} epoch ${producerEpoch} sequence ${sequence}`,
     ...Object.fromEntries(said),
     'trainer epoch': String(epoch),
+    'learning rate factor': String(factor),
+    round: parts.length === 0 ? 'none' : JSON.stringify(parts.map((each) => [each.producer, each.producerEpoch, each.sequence])),
   };
 }

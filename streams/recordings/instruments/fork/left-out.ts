@@ -1,5 +1,6 @@
 // Which batches a fork leaves out: those of some producers, and those of some versions.
 import { GradwireError, quote } from '../../../../src/errors.ts';
+import type { BatchIdentity } from '../../../../src/producers.ts';
 import type { RecordedBatch } from '../../history/batches.ts';
 
 /** A version, or all from the first to the last: `7`, `[3, 9]`, or as text `'7'`, `'3..9'`. */
@@ -21,10 +22,13 @@ export class LeftOut {
     this.#ranges = versions.map(rangeOf);
   }
 
-  /** Whether the batch is left out. Asked once for each batch. */
-  takes({ header: { producer }, version }: Pick<RecordedBatch, 'header' | 'version'>): boolean {
-    const byProducer = this.#producers.has(producer);
-    if (byProducer) this.#seen.add(producer);
+  /** Whether the batch is left out. Asked once for each batch. Throws `E_CONFIG` for a mean of which only some parts are to be left out. */
+  takes({ header, parts, version }: Pick<RecordedBatch, 'header' | 'parts' | 'version'>): boolean {
+    const made: readonly BatchIdentity[] = parts ?? [header];
+    const named = made.filter(({ producer }) => this.#producers.has(producer));
+    for (const { producer } of named) this.#seen.add(producer);
+    if (named.length > 0 && named.length < made.length) throw mixed(version, named[0].producer);
+    const byProducer = named.length > 0;
     const taken = byProducer || this.#ranges.some(([first, last]) => version >= first && version <= last);
     if (taken) this.count += 1;
     return taken;
@@ -34,6 +38,11 @@ export class LeftOut {
   absent(): string[] {
     return [...this.#producers].filter((name) => !this.#seen.has(name));
   }
+}
+
+function mixed(version: number, producer: string): GradwireError {
+  const text = `version ${version} is the mean of a round in which ${quote(producer)} took part, whose share cannot be taken out; leave out the version`;
+  return new GradwireError('E_CONFIG', text);
 }
 
 function rangeOf(range: VersionRange): readonly [number, number] {

@@ -43,7 +43,7 @@ export class TwoFolds {
     if (leftOut) return;
     if (batch.checked instanceof Rollback && this.#leftOut) throw notOfTheFork(batch.version, batch.checked);
     stepAt(this.forked, batch);
-    this.#producers.note(batch.header, batch.payload, this.forked.version);
+    this.#producers.noteFolded(batch, this.forked.version);
     this.#epoch = batch.epoch;
     this.#examples += batch.examples ?? 0;
   }

@@ -6,7 +6,7 @@ import { GradwireError } from '../../../../src/errors.ts';
 import { fileError } from '../../disk.ts';
 import { proofOf } from '../../history/torn.ts';
 import { BadPlace } from '../../segment/bad-place.ts';
-import { writeChannel, writeSchema } from '../../segment/schema.ts';
+import { writeChannel, writeFirstSchema, writeSchema } from '../../segment/schema.ts';
 import type { Finding } from './findings.ts';
 import type { SegmentCheck } from './segment.ts';
 import type { Survey } from './survey.ts';
@@ -67,11 +67,13 @@ export class Ending {
         text: `it says that another segment follows; the one that begins with version ${version} is missing`,
       });
     // nothing but this release's own words can witness them where there is no summary
-    const own = new McapRecordBuilder();
-    writeSchema(own);
-    writeChannel(own, about.name);
-    if (!closed && Buffer.compare(own.buffer, Buffer.concat([head.schema, head.channel])) !== 0)
-      found.push({ severity: 'note', file, text: 'its schema or channel is not the one that this release writes' });
+    const isOwn = [writeSchema, writeFirstSchema].some((write) => {
+      const own = new McapRecordBuilder();
+      write(own);
+      writeChannel(own, about.name);
+      return Buffer.compare(own.buffer, Buffer.concat([head.schema, head.channel])) === 0;
+    });
+    if (!closed && !isOwn) found.push({ severity: 'note', file, text: 'its schema or channel is none that this release knows' });
     return found;
   }
 

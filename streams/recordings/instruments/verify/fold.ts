@@ -51,7 +51,7 @@ export class Fold {
   /** Folds the next record. Throws the codes of `step` for one that these options cannot fold. */
   step({ gradients, header, stamp }: CheckedRecord): void {
     this.#optimizer.step(gradients);
-    this.producers.note(header, stamp.payload, stamp.version);
+    this.producers.noteFolded({ header, ...stamp }, stamp.version);
     this.examples += header.examples ?? 0;
   }
 }

@@ -1,0 +1,55 @@
+// The values of a batch: finite, within a limit each, and within a limit of their norm.
+import { GradwireError, quote } from '../errors.ts';
+import { bitsOf, floor32 } from '../floats.ts';
+import type { CheckOptions, TensorGradient } from './check.ts';
+
+/** The default of {@link CheckOptions.maxAbs}. */
+export const defaultMaxAbs = 1e9;
+
+/** Throws `E_NONFINITE` or `E_RANGE` where a value of the tensor's gradient is not finite or beyond `maxAbs`. */
+export function checkValues(name: string, values: Float32Array, { maxAbs = defaultMaxAbs }: CheckOptions): void {
+  const bits = bitsOf(values);
+  const [most] = bitsOf(Float32Array.of(floor32(maxAbs)));
+  for (let i = 0; i < bits.length; i++) {
+    if ((bits[i] & 0x7fff_ffff) > most) throw wrongValue(name, values, i, maxAbs);
+  }
+}
+
+function wrongValue(name: string, values: Float32Array, first: number, maxAbs: number): GradwireError {
+  const infinite = values.findIndex((value) => !Number.isFinite(value));
+  const finite = infinite < 0;
+  const place = finite ? first : infinite;
+  const count = values.reduce(
+    (sum, value) => sum + (finite ? Number(Math.abs(value) > maxAbs) : Number(!Number.isFinite(value))),
+    0,
+  );
+  const where = `${quote(name)}[${place}] is ${values[place]} (${grouped(count)} of ${grouped(values.length)} values)`;
+  return finite
+    ? new GradwireError('E_RANGE', `${where}, the limit of |g| is ${maxAbs}; nothing was applied`)
+    : new GradwireError('E_NONFINITE', `${where}; nothing was applied`);
+}
+
+/**
+ * {@link checkValues} for all tensors of a batch, with the sum of their squares in the same pass: float64, in layout order.
+ * Throws `E_NORM` where the norm exceeds `maxNorm`, too.
+ */
+export function checkNorm(tensors: readonly TensorGradient[], options: CheckOptions): void {
+  const { maxAbs = defaultMaxAbs, maxNorm = Number.POSITIVE_INFINITY } = options;
+  const [most] = bitsOf(Float32Array.of(floor32(maxAbs)));
+  let squares = 0;
+  for (const { tensor, values } of tensors) {
+    const bits = bitsOf(values);
+    for (let i = 0; i < bits.length; i++) {
+      if ((bits[i] & 0x7fff_ffff) > most) throw wrongValue(tensor.name, values, i, maxAbs);
+      squares += values[i] * values[i];
+    }
+  }
+  const norm = Math.sqrt(squares);
+  if (norm <= maxNorm) return;
+  throw new GradwireError('E_NORM', `the norm of the gradient is ${norm} (limit ${maxNorm}); nothing was applied`);
+}
+
+/** 40000 as 40,000. */
+function grouped(count: number): string {
+  return String(count).replace(/\B(?=(\d{3})+$)/g, ',');
+}
