@@ -52,6 +52,7 @@ export class ChaosProxy {
   readonly #server: Server;
   readonly #pairs = new Set<Pair>();
   readonly #stalled: Record<Direction, boolean> = { down: false, up: false };
+  #waiting: { readonly accepted: number; readonly resolve: () => void }[] = [];
   readonly #budgets: Partial<Record<Direction, { bytes: number; readonly how: Cut }>> = {};
 
   private constructor(target: number, { random = chance(), clock = wallClock }: ProxyOptions) {
@@ -80,6 +81,12 @@ export class ChaosProxy {
   /** Connections that are open. */
   get open(): number {
     return this.#pairs.size;
+  }
+
+  /** Resolves when so many connections have been made in all. */
+  reached(accepted: number): Promise<void> {
+    if (this.accepted >= accepted) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push({ accepted, resolve }));
   }
 
   /** Cuts every connection now. */
@@ -126,7 +133,9 @@ export class ChaosProxy {
   #accept(near: Socket): void {
     this.accepted += 1;
     near.on('error', () => near.destroy());
-    if (this.refusing) near.resetAndDestroy();
+    for (const { accepted, resolve } of this.#waiting) if (accepted <= this.accepted) resolve();
+    this.#waiting = this.#waiting.filter(({ accepted }) => accepted > this.accepted);
+    if (this.refusing) reset(near);
     else if (this.swallowing) this.#swallow(near);
     else this.#join(near);
   }
