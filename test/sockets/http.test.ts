@@ -49,6 +49,12 @@ function batch(sequence: number, over: Record<string, string> = {}, values = [1,
   return writeFrame(metadata, { 'dense/bias': { shape: [3], values } });
 }
 
+test('an expectation that no server has to meet is refused with a code', () =>
+  withStand({}, async (_, port) => {
+    const { status, json } = await ask(port, '/healthz', { headers: { Expect: 'more' } });
+    assert.equal([status, json.code], [417, 'E_PROTOCOL']);
+  }));
+
 test('GET / is a page of plain text that names the addresses', () =>
   withStand({}, async (_, port) => {
     const { status, headers, bytes } = await ask(port, '/');

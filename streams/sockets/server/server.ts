@@ -2,8 +2,10 @@
 import { createServer, type Server as HttpServer, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { type MonoTypeOperatorFunction, type Observable, tap } from 'rxjs';
+import { GradwireError } from '../../../src/errors.ts';
 import type { Arrival, Publication } from '../../operators/flow.ts';
 import { answerHttp } from './http.ts';
+import { type Exchange, replyError } from './http-reply.ts';
 import { Hub } from './hub.ts';
 import { listen } from './listen.ts';
 import type { PeerInfo } from './peer-info.ts';
@@ -77,8 +79,15 @@ function createHttp(hub: Hub, upgrades: Upgrades): HttpServer {
   return createServer(limits, answer)
     .setTimeout(idleMs)
     .on('checkContinue', answer)
+    .on('checkExpectation', (request, response) => refuseExpectation({ request, response }))
     .on('upgrade', (request, socket, head) => upgrades.accept(request, socket as Socket, head))
     .on('clientError', (error: NodeJS.ErrnoException, socket) => refuseBytes(error, socket as Socket));
+}
+
+/** What no server needs to understand; Node's own answer has no code. */
+function refuseExpectation(exchange: Exchange): void {
+  const text = 'this server meets no expectation but 100-continue; leave the Expect header out';
+  replyError(exchange, 417, new GradwireError('E_PROTOCOL', text));
 }
 
 /** What Node's parser could not read, or took too long. */

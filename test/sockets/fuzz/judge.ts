@@ -42,6 +42,18 @@ export function judge(frame: Buffer, model: Shapes, name: string): Judged | stri
   }
 }
 
+/** Whether a frame can be read, and its bytes have the hash that its header gives them: only what the header says may be another. */
+export function isIntact(frame: Buffer, hash: (bytes: Uint8Array) => string): boolean {
+  try {
+    const { metadata } = read(frame);
+    const data = frame.subarray(8 + Number(frame.readBigUInt64LE(0)));
+    return hash(data) === metadata.get(metadata.get('kind') === 'weights' ? 'digest' : 'check');
+  } catch (error) {
+    if (error instanceof No) return false;
+    throw error;
+  }
+}
+
 /** Safetensors: length, JSON, bytes without holes or overlap. */
 function read(frame: Buffer): { metadata: Map<string, string>; tensors: Map<string, Entry> } {
   demand(frame.byteLength >= 8, 'short');

@@ -9,6 +9,7 @@ export const oddValues: readonly unknown[] = [
   0,
   1.5,
   2 ** 31,
+  2 ** 53 - 1,
   2 ** 53,
   1e300,
   '',
