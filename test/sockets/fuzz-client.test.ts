@@ -16,7 +16,14 @@ const messages = Math.ceil(6 * Number(process.env.GRADWIRE_RUNS ?? 1000));
 
 /** What happens to messages on the way, until it is told to stop. */
 class Mischief {
-  readonly counts: Record<string, number> = { frames: 0, texts: 0, doubled: 0, 'left out': 0, exchanged: 0, 'valid all the same': 0 };
+  readonly counts: Record<string, number> = {
+    frames: 0,
+    texts: 0,
+    doubled: 0,
+    'left out': 0,
+    exchanged: 0,
+    'valid all the same': 0,
+  };
   active = true;
   readonly #random: Random;
   #last: Uint8Array = new Uint8Array(8);
@@ -102,7 +109,9 @@ async function open(): Promise<Stand> {
 function push({ target }: Stand, random: Random): Promise<unknown> {
   const values = (length: number): Float32Array => Float32Array.from({ length }, () => random() - 0.5);
   return target.trainer.push(
-    random() < 0.5 ? { 'dense/bias': values(3), scale: values(1) } : { 'dense/kernel': { rows: Int32Array.of(3), values: values(3) } },
+    random() < 0.5
+      ? { 'dense/bias': values(3), scale: values(1) }
+      : { 'dense/kernel': { rows: Int32Array.of(3), values: values(3) } },
   );
 }
 
@@ -110,7 +119,14 @@ function push({ target }: Stand, random: Random): Promise<unknown> {
 function follow({ target, digests }: Stand, tamper: Tamper, random: Random): { replica: RemoteReplica; wrong: string[] } {
   const wrong: string[] = [];
   const history = new History({ tamper });
-  const options = { backoffMinMs: 1, backoffMaxMs: 4, connectTimeoutMs: 300, silenceMs: 2000, random, WebSocket: history.WebSocket };
+  const options = {
+    backoffMinMs: 1,
+    backoffMaxMs: 4,
+    connectTimeoutMs: 300,
+    silenceMs: 2000,
+    random,
+    WebSocket: history.WebSocket,
+  };
   const replica = connect(target.trainer.url, options);
   replica.updates$.subscribe({
     next: ({ version }) => {
@@ -145,12 +161,17 @@ test(`${messages} frames and messages mutated on their way: what is not what the
   const total: Record<string, number> = {};
   for (const { mischief, replica } of all) {
     const { troubles, resumed, reset } = replica.counts;
-    for (const [name, count] of Object.entries({ ...mischief.counts, troubles, resumed, reset })) total[name] = (total[name] ?? 0) + count;
+    for (const [name, count] of Object.entries({ ...mischief.counts, troubles, resumed, reset }))
+      total[name] = (total[name] ?? 0) + count;
   }
   assert.ok(total.troubles > 0 && total.resumed > 0, 'control: something was noticed');
   await Promise.all(all.map(({ replica }) => replica.close()));
   await trainer.close();
-  figure(`fuzz: to the client, seed ${seed}: ${Object.entries(total).map(([name, count]) => `${name} ${count}`).join(', ')}; 0 applied wrongly`);
+  figure(
+    `fuzz: to the client, seed ${seed}: ${Object.entries(total)
+      .map(([name, count]) => `${name} ${count}`)
+      .join(', ')}; 0 applied wrongly`,
+  );
 });
 
 /** Lies that no hash of the bytes can show: the header says another place, or gives tensors each other's names. */
@@ -193,7 +214,8 @@ for (const kind of ['update', 'weights']) {
 
 /** Resolves when the replica shows the trainer's newest version, bit for bit. */
 async function healed(replica: RemoteReplica, { target: { trainer } }: Stand): Promise<void> {
-  const right = (): boolean => replica.version === trainer.version && replica.epoch === 1 && replica.digest() === trainer.digest();
+  const right = (): boolean =>
+    replica.version === trainer.version && replica.epoch === 1 && replica.digest() === trainer.digest();
   if (right()) return;
   await new Promise<void>((resolve) => {
     const watching = replica.updates$.subscribe(() => {

@@ -9,7 +9,7 @@ import type { WeightsAt } from './feed.ts';
 import { greet } from './greet.ts';
 import { Bodies } from './http-gradients.ts';
 import { Intake } from './intake.ts';
-import { EpochsGiven } from './join.ts';
+import { EpochsGiven, hasNoEpochLeft } from './join.ts';
 import { Peer, type PeerHost } from './peer.ts';
 import type { PeerInfo } from './peer-info.ts';
 import { Records } from './records.ts';
@@ -77,8 +77,11 @@ export class Hub implements PeerHost {
     // without a listener a bad frame would end the process; the socket closes itself
     socket.on('error', () => undefined);
     greet(socket, raw, this.limits.helloMs, (hello) => {
-      if (hello.role !== 'recorder' || this.served.snapshotFrame !== undefined) this.#admit(socket, raw, hello);
-      else socket.close(closeCodes.forbidden, 'E_FORBIDDEN: this trainer gives no records');
+      if (hello.role === 'recorder' && this.served.snapshotFrame === undefined)
+        socket.close(closeCodes.forbidden, 'E_FORBIDDEN: this trainer gives no records');
+      else if (hasNoEpochLeft(hello, this))
+        socket.close(closeCodes.forbidden, 'E_PRODUCER_FENCED: this producer has used the last epoch; take another name');
+      else this.#admit(socket, raw, hello);
     });
   }
 

@@ -74,7 +74,9 @@ export async function serve(served: Served, options: ServeOptions = {}): Promise
 }
 
 function createHttp(hub: Hub, upgrades: Upgrades): HttpServer {
-  const limits = { headersTimeout: 10_000, requestTimeout: idleMs, maxHeaderSize: 8192, connectionsCheckingInterval: checkMs };
+  const times = { headersTimeout: 10_000, requestTimeout: idleMs, connectionsCheckingInterval: checkMs };
+  // Node's own answer to a request without Host has no code
+  const limits = { ...times, maxHeaderSize: 8192, requireHostHeader: false };
   const answer = answerHttp(hub);
   return createServer(limits, answer)
     .setTimeout(idleMs)

@@ -107,21 +107,31 @@ function mutateMetadata(random: Random, metadata: Record<string, unknown>): void
   if (fate < 0.6 && (key in metadata || random() < 0.2)) metadata[key] = pick(random, values);
   else if (fate < 0.75) delete metadata[pick(random, [key, ...Object.keys(metadata)])];
   else if (fate < 0.9) metadata[pick(random, [key, ...Object.keys(metadata)])] = pick(random, oddValues);
-  else Object.defineProperty(metadata, pick(random, oddKeys), { value: pick(random, oddValues), enumerable: true, configurable: true, writable: true });
+  else
+    Object.defineProperty(metadata, pick(random, oddKeys), {
+      value: pick(random, oddValues),
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    });
 }
 
 function mutateNames(random: Random, entries: FrameParts['entries']): void {
   const one = entries.length === 0 ? undefined : pick(random, entries);
   const fate = whole(random, 0, 5);
   if (one === undefined || fate === 0)
-    entries.push([pick(random, [...oddKeys, 'scale', 'dense/bias#rows', 'a#b#c']), { dtype: 'F32', shape: [0], data_offsets: [0, 0] }]);
+    entries.push([
+      pick(random, [...oddKeys, 'scale', 'dense/bias#rows', 'a#b#c']),
+      { dtype: 'F32', shape: [0], data_offsets: [0, 0] },
+    ]);
   else if (fate === 1) entries.splice(entries.indexOf(one), 1);
   else if (fate === 2) entries.push([one[0], { ...one[1] }]);
   else if (fate === 3) entries.reverse();
   else if (fate === 4) {
     const other = pick(random, entries);
     [one[0], other[0]] = [other[0], one[0]];
-  } else one[0] = pick(random, [...oddKeys, `${one[0]}#rows`, `${one[0]}#values`, one[0].replace(/#.*/, ''), one[0].toUpperCase()]);
+  } else
+    one[0] = pick(random, [...oddKeys, `${one[0]}#rows`, `${one[0]}#values`, one[0].replace(/#.*/, ''), one[0].toUpperCase()]);
 }
 
 const oddEntries: Readonly<Record<string, readonly unknown[]>> = {
@@ -141,7 +151,9 @@ function mutateEntry(random: Random, entry: Record<string, unknown>): void {
   else entry[key] = pick(random, oddValues);
 }
 
-const oddBits = [0x7fc00000, 0xffc00000, 0x7f800000, 0xff800000, 0x7f7fffff, 0x00000001, 0x80000000, 0x4e6e6b28, 0x4e6e6b29, 0x60ad78ec];
+const oddBits = [
+  0x7fc00000, 0xffc00000, 0x7f800000, 0xff800000, 0x7f7fffff, 0x00000001, 0x80000000, 0x4e6e6b28, 0x4e6e6b29, 0x60ad78ec,
+];
 
 function mutateData(random: Random, parts: FrameParts): void {
   const data = Buffer.from(parts.data);

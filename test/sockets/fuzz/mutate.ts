@@ -32,7 +32,26 @@ export const oddValues: readonly unknown[] = [
 /** Keys that mean something elsewhere. */
 export const oddKeys: readonly string[] = ['__proto__', 'constructor', 'toString', '', 'length', '\u0000', '😀', 'x'.repeat(300)];
 
-const oddText = ['\u0000', '"', '\\', '{', '}', '[', ']', ',', ':', '-', 'e9', '9'.repeat(400), '\ufeff', '\u2028', '\\ud800', '😀', ' ', '\n'];
+const oddText = [
+  '\u0000',
+  '"',
+  '\\',
+  '{',
+  '}',
+  '[',
+  ']',
+  ',',
+  ':',
+  '-',
+  'e9',
+  '9'.repeat(400),
+  '\ufeff',
+  '\u2028',
+  '\\ud800',
+  '😀',
+  ' ',
+  '\n',
+];
 
 /** One mutation of a text: something put in, left out, doubled, or a number made huge. */
 export function mutateText(random: Random, text: string): string {
@@ -48,7 +67,17 @@ export function mutateText(random: Random, text: string): string {
     case 3:
       return replaceOne(random, text, /\d+/g, ['99999999999999999999', '1e999', '-1', '0', '1.5', '18446744073709551616']);
     case 4:
-      return replaceOne(random, text, /"[^"]*"/g, ['""', 'null', '0', '[]', '{}', '"__proto__"', '"\\u0000"', '"\\ud800"', '"😀"']);
+      return replaceOne(random, text, /"[^"]*"/g, [
+        '""',
+        'null',
+        '0',
+        '[]',
+        '{}',
+        '"__proto__"',
+        '"\\u0000"',
+        '"\\ud800"',
+        '"😀"',
+      ]);
     default:
       return text.slice(0, at) + String.fromCharCode(whole(random, 0, 0xffff)) + text.slice(at + 1);
   }
@@ -106,7 +135,12 @@ export function mutateFields(random: Random, fields: Record<string, unknown>): v
       delete fields[key];
       break;
     case 1:
-      Object.defineProperty(fields, pick(random, oddKeys), { value: pick(random, oddValues), enumerable: true, writable: true, configurable: true });
+      Object.defineProperty(fields, pick(random, oddKeys), {
+        value: pick(random, oddValues),
+        enumerable: true,
+        writable: true,
+        configurable: true,
+      });
       break;
     case 2:
       fields[key] = fields[pick(random, keys.length === 0 ? ['a'] : keys)];

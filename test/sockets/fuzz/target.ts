@@ -78,7 +78,10 @@ export class Target {
 
   /** The tally as text. */
   summary(): string {
-    return [...this.codes].sort(([, a], [, b]) => b - a).map(([code, count]) => `${code} ${count}`).join(', ');
+    return [...this.codes]
+      .sort(([, a], [, b]) => b - a)
+      .map(([code, count]) => `${code} ${count}`)
+      .join(', ');
   }
 }
 
