@@ -161,7 +161,8 @@ function mutateData(random: Random, parts: FrameParts): void {
   parts.data = data;
   if (words === 0) return;
   const at = whole(random, 0, words - 1) * 4;
-  if (random() < 0.5) data.writeUInt32LE(pick(random, oddBits), at);
-  else if (random() < 0.5) data.writeInt32LE(pick(random, [-1, 0, 1, 3, 11, 12, 2 ** 31 - 1]), at);
+  const fate = random();
+  if (fate < 0.5) data.writeUInt32LE(pick(random, oddBits), at);
+  else if (fate < 0.75) data.writeInt32LE(pick(random, [-1, 0, 1, 3, 11, 12, 2 ** 31 - 1]), at);
   else data[whole(random, 0, data.byteLength - 1)] ^= 1 << whole(random, 0, 7);
 }

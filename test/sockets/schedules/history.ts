@@ -30,13 +30,16 @@ export class History {
   /** A WebSocket class that writes everything down. `resends` is the share of a worker's frames that it sends twice. */
   readonly WebSocket: typeof TappedSocket;
   resent = 0;
+  /** Messages that could not be read; without a tamper there are none. */
+  unreadable = 0;
 
   constructor({ tamper, doubles = () => false }: { readonly tamper?: Tamper; readonly doubles?: () => boolean } = {}) {
     const history = this;
     this.WebSocket = class extends TappedSocket {
       override received(message: string | Uint8Array): readonly (string | Uint8Array)[] {
-        history.#note(message);
-        return tamper?.(message) ?? [message];
+        const passed = tamper?.(message) ?? [message];
+        for (const each of passed) history.#note(each);
+        return passed;
       }
 
       override sends(message: string | Uint8Array): number {
@@ -73,17 +76,27 @@ export class History {
     return this.moments.filter((moment) => moment.kind === wanted && holds(moment as never)).length;
   }
 
+  // what a control has made unreadable is nothing that a replica takes
   #note(message: string | Uint8Array): void {
-    if (typeof message === 'string') {
-      const { type, run, epoch, version, resumed, reason } = JSON.parse(message);
-      if (type === 'welcome') this.moments.push({ kind: 'welcome', run, epoch, version, resumed, reason });
-      return;
+    try {
+      this.moments.push(...momentsIn(message));
+    } catch (error) {
+      this.unreadable += 1;
+      if (!(error instanceof Error)) throw error;
     }
-    const { metadata } = readFrame(message);
-    const { run, epoch, from = '0', version } = metadata;
-    const what = metadata.kind as 'update' | 'weights';
-    this.moments.push({ kind: 'frame', what, run, epoch: Number(epoch), from: Number(from), version: Number(version) });
   }
+}
+
+/** What a message of the server is in a history: acks and heartbeats are nothing. */
+function momentsIn(message: string | Uint8Array): Moment[] {
+  if (typeof message === 'string') {
+    const { type, run, epoch, version, resumed, reason } = JSON.parse(message);
+    return type === 'welcome' ? [{ kind: 'welcome', run, epoch, version, resumed, reason }] : [];
+  }
+  const { metadata } = readFrame(message);
+  const { run, epoch, from = '0', version } = metadata;
+  const what = metadata.kind as 'update' | 'weights';
+  return [{ kind: 'frame', what, run, epoch: Number(epoch), from: Number(from), version: Number(version) }];
 }
 
 type Handler = ((event: never) => void) | null;

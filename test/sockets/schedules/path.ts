@@ -9,7 +9,7 @@ import { ChaosProxy, type Cut } from '../../support/proxy.ts';
 import type { Random } from '../../support/random.ts';
 
 /** What a trainer is told for each encoding of its publications. */
-export const encodings: Readonly<Record<string, Partial<TrainerOptions<never>>>> = {
+export const encodings: Readonly<Record<string, Partial<TrainerOptions>>> = {
   f32: {},
 };
 
@@ -69,6 +69,7 @@ export class Path {
     return path;
   }
 
+  /** Whether there is a directory to start again from. */
   get canRestart(): boolean {
     return this.#directory !== undefined;
   }
@@ -107,13 +108,8 @@ export class Path {
     const { encoding, listen } = this.#options;
     const directory = this.#directory === undefined ? {} : ({ directory: this.#directory, durability: 'none' } as const);
     const optimizer = { lr: 0.01 };
-    this.trainer = (await trainer({
-      model,
-      optimizer,
-      ...directory,
-      ...encodings[encoding],
-      listen: { ...serving, ...listen },
-    })) as unknown as Trainer;
+    const told = { model, optimizer, ...directory, ...encodings[encoding], listen: { ...serving, ...listen } };
+    this.trainer = await trainer(told as TrainerOptions);
     this.#note(this.trainer.version);
     this.trainer.updates$.subscribe({ next: ({ version }) => this.#note(version), error: () => undefined });
   }

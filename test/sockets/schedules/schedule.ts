@@ -4,7 +4,7 @@ import type { ChaosProxy } from '../../support/proxy.ts';
 import { chance, pick, type Random, whole } from '../../support/random.ts';
 import { type Truth, violationsIn } from './checks.ts';
 import { History, type Tamper } from './history.ts';
-import { encodings, model, Path, routes } from './path.ts';
+import { encodings, Path, routes } from './path.ts';
 
 /** What a schedule counts. */
 export interface Outcome {
@@ -83,7 +83,7 @@ class Run {
   async work(): Promise<void> {
     const random = this.#random;
     const steps = whole(random, 8, 18);
-    const restartAt = this.#restarts() ? whole(random, 3, steps - 2) : -1;
+    const restartAt = this.#path.canRestart ? whole(random, 3, steps - 2) : -1;
     for (let i = 0; i < steps; i++) {
       this.#push();
       if (random() < 0.4) await this.#catchUp();
@@ -108,6 +108,7 @@ class Run {
       violations.push(...violationsIn(history.moments, truth).map(({ check, text }) => `${check}: ${text}`), ...history.errors);
       if (replica.version !== path.version || replica.digest() !== path.trainer.digest())
         violations.push(`it ended at ${replica.version} of ${path.version}, or with other weights`);
+      if (history.unreadable > 0) violations.push(`${history.unreadable} messages could not be read`);
       if (replica.counts.troubles > 0) violations.push(`${replica.counts.troubles} troubles with nothing but lost connections`);
       this.#tally(history, replica);
     }
@@ -129,10 +130,6 @@ class Run {
     this.#clients.push(client);
   }
 
-  #restarts(): boolean {
-    return this.#path.canRestart;
-  }
-
   // a trainer that stops answers its own process' pushes with an error, so all of them are waited for
   async #restart(): Promise<void> {
     if (this.#worker === undefined) await Promise.all(this.#answers);
@@ -145,7 +142,7 @@ class Run {
     const gradients =
       random() < 0.5
         ? { 'dense/kernel': { rows: Int32Array.of(whole(random, 0, 5), whole(random, 6, 11)), values: row(6) } }
-        : { 'dense/kernel': row(model.get('dense/kernel').length), 'dense/bias': row(3), scale: row(1) };
+        : { 'dense/kernel': row(36), 'dense/bias': row(3), scale: row(1) };
     const answer = this.#worker?.push({ gradients }) ?? this.#path.trainer.push({ gradients });
     answer.catch(() => undefined);
     this.#answers.push(answer);
