@@ -35,7 +35,7 @@ export function mutateHello(random: Random, target: Target): Buffer {
   if (random() < 0.02) fields.padding = 'x'.repeat(whole(random, 3500, 9000));
   let text = JSON.stringify(fields);
   for (; texts > 0; texts--) text = mutateText(random, text);
-  let buffer = Buffer.from(text);
+  let buffer: Buffer = Buffer.from(text);
   for (; bytes > 0; bytes--) buffer = mutateBytes(random, buffer, Buffer.from(text));
   return buffer;
 }

@@ -11,7 +11,7 @@ import { type Random, whole } from '../../support/random.ts';
 const shapes = { 'dense/kernel': [12, 3], 'dense/bias': [3], scale: [] };
 
 /** The model under attack: a matrix, a vector and a scalar. */
-export const model = layout(shapes);
+const model = layout(shapes);
 
 /** Its shapes, for whoever judges without gradwire. */
 export const modelShapes: ReadonlyMap<string, readonly number[]> = new Map(Object.entries(shapes));

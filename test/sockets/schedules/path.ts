@@ -22,7 +22,7 @@ export const routes: Readonly<Record<string, readonly Hop[]>> = {
 };
 
 /** The model of all schedules: a matrix whose rows can be sent alone, a vector and a scalar. */
-export const model = layout({ 'dense/kernel': [12, 3], 'dense/bias': [3], scale: [] });
+const model = layout({ 'dense/kernel': [12, 3], 'dense/bias': [3], scale: [] });
 
 /** What a path is made of. */
 export interface PathOptions {
