@@ -69,7 +69,7 @@ test(`${runs(165_000)} mutated frames in the trainer’s own pipe: each has the 
   const { trainer } = target;
   const windows = new Windows();
   let sources: Source[] = [];
-  let accepted = Buffer.alloc(0);
+  let accepted: Buffer = Buffer.alloc(0);
   let other: Uint8Array = accepted;
   let valid = 0;
   for (let i = 0; i < runs(165_000) && target.faults.length === 0; i++) {
@@ -206,7 +206,7 @@ function brokenFrame(random: Random): Buffer {
   const text = Buffer.from('{"type":"hello","role":"replica"}');
   const mask = Buffer.from([1, 2, 3, 4]);
   const whole = Buffer.concat([Buffer.from([0x81, 0x80 | text.byteLength]), mask, text.map((byte, i) => byte ^ mask[i & 3])]);
-  let mutated = Buffer.from(whole);
+  let mutated: Buffer = Buffer.from(whole);
   if (random() < 0.7) mutated[pick(random, [0, 1])] ^= 1 << Math.floor(random() * 8);
   if (random() < 0.5) mutated = mutateBytes(random, mutated, whole);
   return mutated;
