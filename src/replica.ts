@@ -1,6 +1,6 @@
 // A replica: published weights as a fold over frames. It holds one whole version, or says why it does not.
 import { bytesOf, digestOf } from './digest.ts';
-import { GradwireError } from './errors.ts';
+import { GradwireError, quote } from './errors.ts';
 import { deserialize, type Safetensors } from './frames/safetensors.ts';
 import { type Position, readUpdate, type UpdateHeader } from './frames/update.ts';
 import { readWeights } from './frames/weights.ts';
@@ -66,15 +66,16 @@ export class Replica<Name extends string = string> {
   }
 
   /**
-   * Folds one weights or update frame, all of it or nothing, in this synchronous turn.
+   * Folds one weights or update frame, all of it or nothing, in this synchronous turn. Where `trainer` is given, all weights of
+   * another run or epoch are refused: that is what a connection's welcome has promised.
    *
    * @throws GradwireError for a frame that is malformed or fails a check: nothing was applied, except with `E_DIGEST` on an
    *   update, which shows that the weights had drifted before: the position is forgotten then.
    */
-  accept(frame: Uint8Array): Verdict {
+  accept(frame: Uint8Array, trainer?: Pick<Position, 'run' | 'epoch'>): Verdict {
     try {
       const file = deserialize(frame);
-      const verdict = file.metadata.kind === 'weights' ? this.#join(file) : this.#follow(file);
+      const verdict = file.metadata.kind === 'weights' ? this.#join(file, trainer) : this.#follow(file);
       this.counts[verdict] += 1;
       return verdict;
     } catch (error) {
@@ -93,8 +94,12 @@ export class Replica<Name extends string = string> {
     this.#position = undefined;
   }
 
-  #join(file: Safetensors): Verdict {
+  #join(file: Safetensors, trainer: Pick<Position, 'run' | 'epoch'> | undefined): Verdict {
     const { header, weights } = readWeights(file);
+    if (trainer !== undefined && (header.run !== trainer.run || header.epoch !== trainer.epoch)) {
+      const text = `weights of run ${quote(header.run)}, epoch ${header.epoch}, where ${quote(trainer.run)}, ${trainer.epoch} speaks`;
+      throw new GradwireError('E_FRAME', `${text}; nothing was applied`);
+    }
     const mine = this.#position;
     if (mine !== undefined && mine.run === header.run) {
       if (header.epoch < mine.epoch || (header.epoch === mine.epoch && header.version < mine.version)) return 'stale';

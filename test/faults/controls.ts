@@ -1,4 +1,4 @@
-// The protections of the journal, each as the change that takes it away, and the test that must see it.
+// The protections of the journal and of the wire, each as the change that takes it away, and the test that must see it.
 
 /** A protection removed. */
 export interface Control {
@@ -26,6 +26,8 @@ const snapshots = 'streams/recordings/journal/snapshots.ts';
 
 const syncs = "durability === 'fsync' ? this.sync() : undefined";
 const wholeSync = '      await file.sync();\n      // looked at';
+
+const quickly = { GRADWIRE_RUNS: '100', GRADWIRE_SEED: '1' } as const;
 
 /** Every protection with its control. */
 export const controls: readonly Control[] = [
@@ -213,6 +215,69 @@ export const controls: readonly Control[] = [
     replace: '',
     test: 'recordings/journal',
     expected: /FAIL/,
+    long: true,
+  },
+  {
+    name: 'a replica applies an update only on the version that it follows',
+    file: 'src/replica.ts',
+    find: "if (header.from !== mine.version) return 'gap';",
+    replace: '',
+    test: 'sockets/fuzz-client',
+    expected: /FAIL {2}".* frames and messages mutated/,
+    env: quickly,
+  },
+  {
+    name: 'a replica takes no update of an epoch that it was not told of',
+    file: 'src/replica.ts',
+    find: ' || header.epoch > mine.epoch',
+    replace: '',
+    test: 'replica.test',
+    expected: /FAIL/,
+  },
+  {
+    name: 'a replica compares its digest with the update’s',
+    file: 'src/replica.ts',
+    find: 'this.#verify(header);',
+    replace: 'void this.#verify;',
+    test: 'replica.test',
+    expected: /FAIL/,
+  },
+  {
+    name: 'the bytes of an update have the hash that its header gives them',
+    file: 'src/frames/update.ts',
+    find: "if (found !== digestIn(metadata, 'check')) {",
+    replace: 'if (found === undefined) {',
+    test: 'sockets/fuzz-client',
+    expected: /FAIL {2}".* frames and messages mutated/,
+    env: quickly,
+  },
+  {
+    name: 'who comes back with other weights of the same version starts over',
+    file: 'streams/sockets/protocol/resume.ts',
+    find: "if (digest !== undefined && resume.digest !== undefined && digest !== resume.digest) return 'diverged';",
+    replace: 'void digest;',
+    test: 'sockets/protocol',
+    expected: /FAIL/,
+  },
+  {
+    name: 'a replica that is ahead of a heartbeat starts over',
+    file: 'streams/sockets/client/holding.ts',
+    find: 'return mine > version || digest',
+    replace: 'return mine === version && digest',
+    test: 'sockets/fuzz-client',
+    // it waits for ever
+    expected: /was killed after/,
+    env: { ...quickly, GRADWIRE_WATCHDOG_S: '40' },
+    long: true,
+  },
+  {
+    name: 'all weights are of the trainer that said welcome',
+    file: 'streams/sockets/client/holding.ts',
+    find: 'this.replica.accept(frame, this.#trainer)',
+    replace: 'this.replica.accept(frame)',
+    test: 'sockets/fuzz-client',
+    expected: /was killed after/,
+    env: { ...quickly, GRADWIRE_WATCHDOG_S: '40' },
     long: true,
   },
 ];

@@ -26,6 +26,12 @@ function batch(sequence: number, over: Record<string, string> = {}, values = [1,
   return writeFrame(metadata, { 'dense/bias': { shape: [3], values } });
 }
 
+test('an expectation that no server has to meet is refused with a code', () =>
+  withStand({}, async (_, port) => {
+    const { status, json } = await ask(port, '/healthz', { headers: { Expect: 'more' } });
+    assert.equal([status, json.code], [417, 'E_PROTOCOL']);
+  }));
+
 test('GET / is a page of plain text that names the addresses', () =>
   withStand({}, async (_, port) => {
     const { status, headers, bytes } = await ask(port, '/');
@@ -288,7 +294,7 @@ test('what is no HTTP is 400, headers of more than 8 KiB are 431, a missing Host
   withStand({}, async (_, port) => {
     assert.match(await sendRaw(port, 'hello\r\n\r\n'), /^HTTP\/1\.1 400 .*E_PROTOCOL/s);
     assert.match(await sendRaw(port, `GET / HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(9000)}\r\n\r\n`), /^HTTP\/1\.1 431 /);
-    assert.match(await sendRaw(port, 'GET / HTTP/1.1\r\nConnection: close\r\n\r\n'), /^HTTP\/1\.1 400 /);
+    assert.match(await sendRaw(port, 'GET / HTTP/1.1\r\nConnection: close\r\n\r\n'), /^HTTP\/1\.1 400 .*E_PROTOCOL/s);
     assert.match(await sendRaw(port, 'GET / HTTP/1.0\r\n\r\n'), /^HTTP\/1\.1 403 /);
     assert.match(
       await sendRaw(port, 'GET /x HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n'),

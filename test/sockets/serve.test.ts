@@ -218,6 +218,22 @@ test('a worker without memory is told which epoch to write and where its numbers
     replica.end();
   }));
 
+test('a producer whose epochs are used up gets no number that a client could not read, but 4502', () =>
+  withStand({}, async (stand) => {
+    const { port } = stand.server;
+    const last = await join(port, { role: 'worker', producer: 'w1', producerEpoch: Number.MAX_SAFE_INTEGER });
+    assert.is(last.welcome.producerEpoch, Number.MAX_SAFE_INTEGER);
+    last.client.end();
+    const { client } = await dial(port);
+    client.text({ type: 'hello', role: 'worker', producer: 'w1' });
+    const { code, reason } = await client.closed();
+    assert.is(code, 4502);
+    assert.match(reason, /^E_PRODUCER_FENCED: /);
+    const other = await join(port, { role: 'worker', producer: 'w2' });
+    assert.is(other.welcome.producerEpoch, 1);
+    other.client.end();
+  }));
+
 test('a producer that has been fenced is told so, and closed with 4502', () =>
   withStand({}, async (stand) => {
     const old = await join(stand.server.port, { role: 'worker', producer: 'w1' });

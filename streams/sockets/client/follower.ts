@@ -148,8 +148,8 @@ export class Follower<Name extends string> implements LinkListener {
     if (resumed) this.counts.resumed += 1;
     else if (reason !== null) this.counts.reset += 1;
     this.#trainerVersion = version;
-    if (resumed) this.holding.resume(epoch);
-    else this.holding.replace();
+    if (resumed) this.holding.resume(welcome);
+    else this.holding.replace(welcome);
     this.welcomes.next(welcome);
     this.#pushes?.open(welcome);
     if (resumed) this.status.next({ state: 'live' });

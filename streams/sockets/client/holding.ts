@@ -20,11 +20,15 @@ export interface AppliedFrame {
   readonly weights: Tensors;
 }
 
+/** Whose frames a connection brings, by its welcome. */
+type Trainer = Pick<Position, 'run' | 'epoch'>;
+
 /** A replica, and where the weights that can be read are from. */
 export class Holding<Name extends string = string> {
   readonly replica: Replica<Name> = new Replica<Name>();
   #held: Position | undefined;
   #replacing = false;
+  #trainer: Trainer | undefined;
 
   /** Where the weights are from; undefined before the first. It stays while a replacement is on its way. */
   get held(): Position | undefined {
@@ -38,20 +42,22 @@ export class Holding<Name extends string = string> {
   }
 
   /** Whether a trainer is older than the one whose weights these are. */
-  outranks({ run, epoch }: Pick<Position, 'run' | 'epoch'>): boolean {
+  outranks({ run, epoch }: Trainer): boolean {
     return this.#held !== undefined && this.#held.run === run && epoch < this.#held.epoch;
   }
 
-  /** What is held goes on, as part of the history of the trainer of that epoch. */
-  resume(epoch: number): void {
+  /** What is held goes on, as part of the history of that trainer. */
+  resume(trainer: Trainer): void {
     this.#replacing = false;
-    this.replica.enter(epoch);
+    this.#trainer = trainer;
+    this.replica.enter(trainer.epoch);
     this.#held = this.replica.position;
   }
 
-  /** The next frame brings all weights, whatever their version; until then those that are held stay. */
-  replace(): void {
+  /** The next frame brings all weights of that trainer, whatever their version; until then those that are held stay. */
+  replace(trainer: Trainer): void {
     this.#replacing = true;
+    this.#trainer = trainer;
   }
 
   /** Gives up the place, so that the next connection asks for everything. The weights stay. */
@@ -59,9 +65,11 @@ export class Holding<Name extends string = string> {
     this.replica.forget();
   }
 
-  /** Whether these weights are of that version but not of that digest. */
+  /** Whether these weights are of that version but not of that digest, or of a version that the trainer has not made. */
   contradicts(version: number, digest: string): boolean {
-    return !this.#replacing && this.replica.position?.version === version && digest !== this.replica.digest();
+    const mine = this.#replacing ? undefined : this.replica.position?.version;
+    if (mine === undefined || mine < version) return false;
+    return mine > version || digest !== this.replica.digest();
   }
 
   /**
@@ -73,7 +81,7 @@ export class Holding<Name extends string = string> {
     const from = this.#held?.version ?? 0;
     const last = this.replica.lastUpdate;
     if (this.#replacing) this.replica.forget();
-    const verdict = this.replica.accept(frame);
+    const verdict = this.replica.accept(frame, this.#trainer);
     if (verdict === 'gap') throw new GradwireError('E_FRAME', `an update does not follow on version ${from}`);
     if (verdict === 'stale') return undefined;
     this.#replacing = false;

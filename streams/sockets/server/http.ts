@@ -53,6 +53,8 @@ export function answerHttp(context: HttpContext): RequestListener {
       request.socket.destroy();
       return;
     }
+    if (request.headers.host === undefined && request.httpVersion === '1.1')
+      return replyError(exchange, 400, new GradwireError('E_PROTOCOL', 'a request of HTTP/1.1 needs a Host header'));
     const refused = context.gate.refuse(request);
     if (refused !== undefined) {
       context.tally.refused(request.headers.origin === undefined ? 'host' : 'origin');

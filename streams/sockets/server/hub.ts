@@ -11,7 +11,7 @@ import { Backlog } from './backlog.ts';
 import type { WeightsAt } from './feed.ts';
 import { Gate, type GateOptions } from './gate.ts';
 import { greet } from './greet.ts';
-import type { Guest, PeerHost } from './guest.ts';
+import { type Guest, type PeerHost, refuseGuest } from './guest.ts';
 import { Bodies } from './http-gradients.ts';
 import { Intake } from './intake.ts';
 import { EpochsGiven } from './join.ts';
@@ -104,15 +104,11 @@ export class Hub implements PeerHost {
     socket.on('error', () => undefined);
     greet(socket, raw, this.limits.helloMs, (hello) => {
       const { token, ...rest } = hello;
-      const standing = new Standing(this.access, hello.role, token);
-      const { ending } = standing;
-      if (ending !== undefined) {
-        this.tally.refused(ending.barrier);
-        socket.close(ending.code, closeReason(ending.reason));
-      } else if (hello.role === 'recorder' && this.served.snapshotFrame === undefined)
-        socket.close(closeCodes.forbidden, 'E_FORBIDDEN: no records are given here; tap a trainer that gives them');
-      else if (this.served.enter === undefined) this.#admit(socket, raw, { hello: rest, standing });
-      else void this.#enter(socket, raw, { hello: rest, standing });
+      const guest = { hello: rest, standing: new Standing(this.access, hello.role, token) };
+      const refused = refuseGuest(guest, this);
+      if (refused !== undefined) socket.close(...refused);
+      else if (this.served.enter === undefined) this.#admit(socket, raw, guest);
+      else void this.#enter(socket, raw, guest);
     });
   }
 

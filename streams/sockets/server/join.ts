@@ -63,6 +63,12 @@ function identity(
   return { producerEpoch: epoch, sequence: known?.producerEpoch === epoch ? known.sequence : null };
 }
 
+/** Whether a producer that leaves its epoch to the server can get none, because the last that there can be is taken. */
+export function hasNoEpochLeft({ role, producer, producerEpoch }: Hello, { served, epochsGiven }: JoinContext): boolean {
+  if (role !== 'worker' || producer === undefined || producerEpoch !== undefined) return false;
+  return epochsGiven.highest(producer, served.producer(producer)?.producerEpoch) >= Number.MAX_SAFE_INTEGER;
+}
+
 // as many as the trainer itself remembers
 const mostProducers = 10_000;
 
@@ -70,9 +76,14 @@ const mostProducers = 10_000;
 export class EpochsGiven {
   readonly #given = new Map<string, number>();
 
+  /** The highest epoch of the producer, given here or known from its batches; 0 where there is none. */
+  highest(producer: string, known: number = 0): number {
+    return Math.max(known, this.#given.get(producer) ?? 0);
+  }
+
   /** The epoch that the producer asks for; otherwise one higher than any known of it, 1 for the first. */
-  choose(producer: string, asked: number | undefined, known: number = 0): number {
-    const highest = Math.max(known, this.#given.get(producer) ?? 0);
+  choose(producer: string, asked: number | undefined, known?: number): number {
+    const highest = this.highest(producer, known);
     const epoch = asked ?? highest + 1;
     this.#given.delete(producer);
     this.#given.set(producer, Math.max(highest, epoch));

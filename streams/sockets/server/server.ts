@@ -3,8 +3,10 @@ import { createServer, type Server as HttpServer, STATUS_CODES } from 'node:http
 import { createServer as createEncrypted } from 'node:https';
 import type { Socket } from 'node:net';
 import { type MonoTypeOperatorFunction, type Observable, tap } from 'rxjs';
+import { GradwireError } from '../../../src/errors.ts';
 import type { Arrival, Folded, Publication } from '../../operators/flow.ts';
 import { answerHttp } from './http.ts';
+import { type Exchange, replyError } from './http-reply.ts';
 import { Hub } from './hub.ts';
 import { listen } from './listen.ts';
 import type { PeerInfo } from './peer-info.ts';
@@ -86,15 +88,24 @@ export async function serveHub(served: Served, options: ServeOptions): Promise<{
 function createHttp(hub: Hub, upgrades: Upgrades, tls: TlsOptions | undefined): HttpServer {
   const headersTimeout = Math.min(hub.limits.headersMs, idleMs);
   const connectionsCheckingInterval = Math.min(checkMs, Math.ceil(headersTimeout / 4));
-  const limits = { headersTimeout, requestTimeout: idleMs, maxHeaderSize: 8192, connectionsCheckingInterval };
+  const times = { headersTimeout, requestTimeout: idleMs, connectionsCheckingInterval };
+  // Node's own answer to a request without Host has no code
+  const limits = { ...times, maxHeaderSize: 8192, requireHostHeader: false };
   const answer = answerHttp(hub);
   const pair = tls && { cert: text(tls.cert), key: text(tls.key), ca: text(tls.ca), handshakeTimeout: headersTimeout };
   return (pair === undefined ? createServer(limits, answer) : createEncrypted({ ...limits, ...pair }, answer))
     .setTimeout(idleMs)
     .on('connection', (socket: Socket) => hub.connections.enter(socket))
     .on('checkContinue', answer)
+    .on('checkExpectation', (request, response) => refuseExpectation({ request, response }))
     .on('upgrade', (request, socket, head) => upgrades.accept(request, socket as Socket, head))
     .on('clientError', (error: NodeJS.ErrnoException, socket) => refuseBytes(error, socket as Socket));
+}
+
+/** What no server needs to understand; Node's own answer has no code. */
+function refuseExpectation(exchange: Exchange): void {
+  const text = 'this server meets no expectation but 100-continue; leave the Expect header out';
+  replyError(exchange, 417, new GradwireError('E_PROTOCOL', text));
 }
 
 /** What Node's parser could not read, or took too long. */
