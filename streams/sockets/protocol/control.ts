@@ -50,6 +50,14 @@ export function choiceIn<Choice extends string>(fields: Fields, key: string, cho
   throw wrong(key, value, choices.map(quote).join(' or '));
 }
 
+/** The names under `key`, 1 to 10,000 of 1 to 256 printable characters, undefined where they are missing or null. Throws `E_PROTOCOL`. */
+export function namesIn(fields: Fields, key: string): readonly string[] | undefined {
+  const value = fields[key] ?? undefined;
+  if (value === undefined) return undefined;
+  if (!Array.isArray(value) || value.length === 0) throw wrong(key, value, 'a list of names');
+  return value.map((_, i) => demand(textIn(value as unknown as Fields, String(i)), `${key}[${i}]`));
+}
+
 /** What was found, or `E_PROTOCOL` where a field that must be there is not. */
 export function demand<T>(value: T | undefined, key: string): T {
   if (value !== undefined) return value;

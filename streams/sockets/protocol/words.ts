@@ -29,6 +29,8 @@ export interface Hello {
   readonly producer: string | undefined;
   readonly producerEpoch: number | undefined;
   readonly resume: Resume | undefined;
+  /** The tensors that a replica follows; all, where it is left out. */
+  readonly tensors?: readonly string[];
 }
 
 /** Why a client that wanted to resume starts over with all weights. */

@@ -3,27 +3,27 @@
 import { refuseResume } from '../protocol/resume.ts';
 import type { Hello, ResetReason, Welcome } from '../protocol/words.ts';
 import type { Backlog } from './backlog.ts';
+import type { Scope } from './feed.ts';
 import type { ServeLimits } from './serve-options.ts';
-import type { Served, ServedCache } from './served.ts';
+import type { Served } from './served.ts';
 
 /** What a welcome is made from. */
 export interface JoinContext {
   readonly served: Served;
-  readonly cache: ServedCache;
   readonly epochsGiven: EpochsGiven;
   readonly limits: Pick<ServeLimits, 'creditBatches' | 'creditBytes'>;
 }
 
-/** The welcome for a hello of one who is fed from `backlog`. */
-export function welcome(hello: Hello, context: JoinContext, backlog: Backlog): Welcome {
+/** The welcome for a hello of one who follows `scope` and is fed from `backlog`. */
+export function welcome(hello: Hello, context: JoinContext, scope: Scope, backlog: Backlog): Welcome {
   const { served, limits } = context;
-  const { resumed, reason } = decide(hello, context, backlog);
+  const { resumed, reason } = decide(hello, served, scope, backlog);
   return {
     type: 'welcome',
     run: served.run,
     epoch: served.epoch,
     version: served.version(),
-    layout: served.layout.toJSON(),
+    layout: scope.layout.toJSON(),
     encoding: 'f32',
     credit: { batches: limits.creditBatches, bytes: limits.creditBytes },
     resumed,
@@ -34,7 +34,8 @@ export function welcome(hello: Hello, context: JoinContext, backlog: Backlog): W
 
 function decide(
   { resume }: Hello,
-  { served, cache }: JoinContext,
+  served: Served,
+  scope: Scope,
   backlog: Backlog,
 ): { resumed: boolean; reason: ResetReason | null } {
   if (resume === undefined) return { resumed: false, reason: null };
@@ -42,7 +43,7 @@ function decide(
     run: served.run,
     epochs: served.epochs,
     version: served.version(),
-    digestAt: (version) => cache.digestAt(version),
+    digestAt: (version) => scope.digestAt(version),
     covers: (version) => backlog.find(version) !== undefined,
   });
   return { resumed: reason === null, reason };

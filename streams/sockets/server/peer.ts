@@ -7,7 +7,7 @@ import { type CloseCode, closeCodes, closeReason } from '../protocol/close-codes
 import { InFlight } from '../protocol/credit.ts';
 import type { Heartbeat, Hello, Role, Welcome } from '../protocol/words.ts';
 import { refusal } from './answers.ts';
-import { Feed, type FeedSource } from './feed.ts';
+import { Feed, type FeedSource, type Scope } from './feed.ts';
 import type { Intake } from './intake.ts';
 import { type JoinContext, welcome } from './join.ts';
 import { Liveness } from './liveness.ts';
@@ -16,7 +16,7 @@ import { Replies } from './replies.ts';
 import type { ServeLimits } from './serve-options.ts';
 
 /** What all connections of a server share. */
-export interface PeerHost extends JoinContext, FeedSource {
+export interface PeerHost extends JoinContext, Scope {
   /** What recorders are fed from. */
   readonly records: FeedSource;
   readonly intake: Intake;
@@ -29,6 +29,7 @@ export class Peer {
   readonly #raw: Socket;
   readonly #host: PeerHost;
   readonly #hello: Hello;
+  readonly #scope: Scope;
   readonly #source: FeedSource;
   readonly #inFlight: InFlight;
   readonly #liveness: Liveness;
@@ -36,14 +37,15 @@ export class Peer {
   readonly #replies: Replies;
   readonly #pausedFor = new Set<'intake' | 'answers'>();
 
-  /** Answers the hello and begins. `raw` is the connection below the socket. */
-  constructor(socket: WebSocket, raw: Socket, hello: Hello, host: PeerHost) {
+  /** Answers the hello and begins. `raw` is the connection below the socket; `scope` what a replica follows, all unless told. */
+  constructor(socket: WebSocket, raw: Socket, hello: Hello, host: PeerHost, scope: Scope = host) {
     const { limits } = host;
     this.#socket = socket;
     this.#raw = raw;
     this.#host = host;
     this.#hello = hello;
-    this.#source = hello.role === 'recorder' ? host.records : host;
+    this.#scope = scope;
+    this.#source = hello.role === 'recorder' ? host.records : scope;
     const { backlog } = this.#source;
     this.#inFlight = new InFlight({ batches: limits.creditBatches, bytes: limits.creditBytes });
     this.#liveness = new Liveness(limits, host.nowMs());
@@ -61,7 +63,7 @@ export class Peer {
     raw.setTimeout(limits.stallMs);
     raw.on('timeout', () => this.#cutIfStalled());
     if (host.intake.full) this.hold(true);
-    this.#begin(welcome(hello, host, backlog));
+    this.#begin(welcome(hello, host, scope, backlog));
   }
 
   get role(): Role {
@@ -143,8 +145,9 @@ export class Peer {
   }
 
   #heartbeat(): string {
-    const { served, cache } = this.#host;
-    const heartbeat: Heartbeat = { type: 'heartbeat', epoch: served.epoch, version: served.version(), digest: cache.digest() };
+    const { served } = this.#host;
+    const digest = this.#scope.digest();
+    const heartbeat: Heartbeat = { type: 'heartbeat', epoch: served.epoch, version: served.version(), digest };
     return JSON.stringify(heartbeat);
   }
 

@@ -49,6 +49,11 @@ export class ServedCache {
     this.#served = served;
   }
 
+  /** The newest version. */
+  version(): number {
+    return this.#served.version();
+  }
+
   /** The weights frame of the newest version; the same bytes for all who ask. */
   weights(): WeightsAt {
     const version = this.#served.version();
