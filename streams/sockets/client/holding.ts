@@ -3,6 +3,7 @@ import { GradwireError } from '../../../src/errors.ts';
 import type { Position } from '../../../src/frames/update.ts';
 import { Replica } from '../../../src/replica.ts';
 import type { Resume } from '../protocol/words.ts';
+import { Fault } from './faults.ts';
 
 /** A frame that has just been applied. */
 export interface AppliedFrame {
@@ -17,15 +18,39 @@ export interface AppliedFrame {
   readonly frame: Uint8Array;
 }
 
+/** Where weights are from, and how old that knowledge is: what a prediction is stamped with. */
+export interface Stamp extends Position {
+  /**
+   * Milliseconds since these weights were last known to be the trainer's newest, or its next: since their frame was applied, or a
+   * heartbeat or a welcome said that the trainer is at this version, with this digest.
+   */
+  readonly ageMs: number;
+}
+
 /** A replica, and where the weights that can be read are from. */
 export class Holding<Name extends string = string> {
   readonly replica: Replica<Name> = new Replica<Name>();
   #held: Position | undefined;
   #replacing = false;
+  #wrong: GradwireError | undefined;
+  #knownMs = 0;
 
   /** Where the weights are from; undefined before the first. It stays while a replacement is on its way. */
   get held(): Position | undefined {
     return this.#held;
+  }
+
+  /** Why the weights are not to be read: they are known not to be the trainer's. Undefined where all is well. */
+  get wrong(): GradwireError | undefined {
+    return this.#wrong;
+  }
+
+  /** Throws `E_NOT_READY` before the first weights, and `E_DIGEST` where they are known not to be the trainer's. */
+  stamp(): Stamp {
+    if (this.#wrong !== undefined) throw this.#wrong;
+    if (this.#held === undefined) throw new GradwireError('E_NOT_READY', 'no weights have arrived yet; wait for `ready`');
+    const { run, epoch, version } = this.#held;
+    return { run, epoch, version, ageMs: performance.now() - this.#knownMs };
   }
 
   /** The place to resume from, with the digest of the weights; undefined where everything is needed. */
@@ -39,11 +64,12 @@ export class Holding<Name extends string = string> {
     return this.#held !== undefined && this.#held.run === run && epoch < this.#held.epoch;
   }
 
-  /** What is held goes on, as part of the history of the trainer of that epoch. */
-  resume(epoch: number): void {
+  /** What is held goes on, as part of the history of the trainer of that epoch, which is at `version`. */
+  resume(epoch: number, version: number): void {
     this.#replacing = false;
     this.replica.enter(epoch);
     this.#held = this.replica.position;
+    if (this.#held?.version === version) this.#knownMs = performance.now();
   }
 
   /** The next frame brings all weights, whatever their version; until then those that are held stay. */
@@ -56,9 +82,18 @@ export class Holding<Name extends string = string> {
     this.replica.forget();
   }
 
-  /** Whether these weights are of that version but not of that digest. */
-  contradicts(version: number, digest: string): boolean {
-    return !this.#replacing && this.replica.position?.version === version && digest !== this.replica.digest();
+  /** These weights are not those of the trainer; nobody reads them from now on, until all of them have been replaced. */
+  disown(error: GradwireError): void {
+    this.forget();
+    if (this.#held !== undefined) this.#wrong = error;
+  }
+
+  /** The trainer's newest version has that digest. Throws `E_DIGEST` where these weights are of that version but not of that digest. */
+  compare(version: number, digest: string): void {
+    if (this.#replacing || this.replica.position?.version !== version) return;
+    if (digest !== this.replica.digest())
+      throw new Fault('fork', 'E_DIGEST', `at version ${version} these weights are not the trainer's`);
+    this.#knownMs = performance.now();
   }
 
   /**
@@ -70,13 +105,17 @@ export class Holding<Name extends string = string> {
     const from = this.#held?.version ?? 0;
     const last = this.replica.lastUpdate;
     if (this.#replacing) this.replica.forget();
-    const verdict = this.replica.accept(frame);
-    if (verdict === 'gap') throw new GradwireError('E_FRAME', `an update does not follow on version ${from}`);
+    const verdict = this.#fold(frame);
+    if (verdict === 'gap') throw new Fault('gap', 'E_FRAME', `an update does not follow on version ${from}`);
+    if (verdict === 'older') throw new Fault('epoch', 'E_FRAME', `a frame of an older epoch than ${this.#held?.epoch} came`);
+    if (verdict === 'fork') throw new Fault('fork', 'E_DIGEST', `at version ${from} these weights are not the trainer's`);
     if (verdict === 'stale') return undefined;
     this.#replacing = false;
     this.#held = this.replica.position;
+    this.#knownMs = performance.now();
     const update = this.replica.lastUpdate;
     const isUpdate = update !== last;
+    if (!isUpdate) this.#wrong = undefined;
     return {
       kind: isUpdate ? 'update' : 'weights',
       version: this.replica.version,
@@ -84,5 +123,15 @@ export class Holding<Name extends string = string> {
       learningRate: isUpdate ? update?.learningRate : undefined,
       frame,
     };
+  }
+
+  #fold(frame: Uint8Array): ReturnType<Replica['accept']> {
+    try {
+      return this.replica.accept(frame);
+    } catch (error) {
+      // applied, and only then found not to be the trainer's weights
+      if (error instanceof GradwireError && this.replica.drifted) this.disown(error);
+      throw error;
+    }
   }
 }

@@ -6,6 +6,7 @@ import type { Layout } from '../../../src/layout.ts';
 import type { Ack, Nack } from '../../operators/flow.ts';
 import type { Welcome } from '../protocol/words.ts';
 import { Outbox, type Pushed } from './outbox.ts';
+import type { Pushing } from './pushing.ts';
 
 /** A batch as a worker pushes it: its producer is the worker's. */
 export interface WorkerBatch<Name extends string = string>
@@ -24,20 +25,27 @@ export interface PushesOptions {
   readonly producerEpoch: number | undefined;
   readonly maxQueue: number;
   readonly maxQueueBytes: number;
+  readonly pushTimeoutMs: number;
 }
 
 // pushed before the trainer's model was known
 interface Early<Name extends string> {
   readonly batch: WorkerBatch<Name> & { readonly base: number };
+  readonly slot: Slot;
   readonly resolve: (pushed: Promise<Pushed>) => void;
   readonly reject: (error: GradwireError) => void;
+}
+
+// where a push waits at the moment
+interface Slot {
+  giveUp(error: GradwireError): void;
 }
 
 // the trainer judges the size of values; a frame only has to hold finite ones
 const anyFinite = { maxAbs: Number.MAX_VALUE };
 
 /** The batches of one worker. */
-export class Pushes<Name extends string = string> {
+export class Pushes<Name extends string = string> implements Pushing<Name> {
   readonly producer: string;
   readonly #options: PushesOptions;
   readonly #outbox: Outbox;
@@ -73,7 +81,17 @@ export class Pushes<Name extends string = string> {
   }
 
   /** Resolves with the ack. See {@link RemoteWorker.push} for its errors. */
-  async push(batch: WorkerBatch<Name>, version: number): Promise<Pushed> {
+  async push(batch: WorkerBatch<Name>, version: number, timeoutMs: number = this.#options.pushTimeoutMs): Promise<Pushed> {
+    const slot: Slot = { giveUp: () => undefined };
+    const late = (): void => {
+      const text = `no answer within ${timeoutMs} ms; the batch may have been applied or not: the same bytes under the same number tell`;
+      slot.giveUp(new GradwireError('E_TIMEOUT', text));
+    };
+    const timer = timeoutMs === Number.POSITIVE_INFINITY ? undefined : setTimeout(late, timeoutMs);
+    return this.#begin(batch, version, slot).finally(() => clearTimeout(timer));
+  }
+
+  async #begin(batch: WorkerBatch<Name>, version: number, slot: Slot): Promise<Pushed> {
     if (this.#error !== undefined) throw this.#error;
     refuseUnknownOptions('worker batch', batch, ['gradients', 'base', 'examples', 'loss', 'time', 'sequence']);
     refuseSequence(batch.sequence);
@@ -83,10 +101,18 @@ export class Pushes<Name extends string = string> {
       throw new GradwireError('E_BUSY', text, { retryable: true });
     }
     const based = { ...batch, base: batch.base ?? version };
-    if (this.#model !== undefined) return this.#add(this.#model, based);
+    if (this.#model !== undefined) return this.#add(this.#model, based, slot);
     const gradients = copyOf(batch.gradients);
     this.#earlyBytes += bytesIn(gradients);
-    return new Promise((resolve, reject) => this.#early.push({ batch: { ...based, gradients }, resolve, reject }));
+    return new Promise((resolve, reject) => {
+      const early = { batch: { ...based, gradients }, slot, resolve, reject };
+      this.#early.push(early);
+      slot.giveUp = (error) => {
+        this.#early = this.#early.filter((each) => each !== early);
+        this.#earlyBytes -= bytesIn(gradients);
+        reject(error);
+      };
+    });
   }
 
   /** A connection is there. The first welcome decides the epoch and where the numbers begin. */
@@ -99,7 +125,7 @@ export class Pushes<Name extends string = string> {
   /** The weights are there, and with them the model that batches are checked against. */
   ready(model: Layout<Name>): void {
     this.#model = model;
-    for (const { batch, resolve } of this.#takeEarly()) resolve(this.#add(model, batch));
+    for (const { batch, slot, resolve } of this.#takeEarly()) resolve(this.#add(model, batch, slot));
   }
 
   /** The connection is gone; `tooLarge` where it ended over the size of a message. */
@@ -127,7 +153,11 @@ export class Pushes<Name extends string = string> {
     return early;
   }
 
-  async #add(model: Layout<Name>, { base, sequence: asked, ...batch }: WorkerBatch<Name> & { base: number }): Promise<Pushed> {
+  async #add(
+    model: Layout<Name>,
+    { base, sequence: asked, ...batch }: WorkerBatch<Name> & { base: number },
+    slot: Slot,
+  ): Promise<Pushed> {
     const highest = this.#sequence ?? 0;
     const sequence = asked ?? highest + 1;
     // unanswered batches are kept, and sent again, in the order of their numbers
@@ -140,6 +170,7 @@ export class Pushes<Name extends string = string> {
     // a batch that does not fit has thrown and takes no number
     this.#lastPushed = sequence;
     this.#sequence = Math.max(highest, sequence);
+    slot.giveUp = (error) => this.#outbox.giveUp(sequence, error);
     return this.#outbox.add(sequence, frame);
   }
 }

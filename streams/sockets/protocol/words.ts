@@ -30,7 +30,7 @@ export interface Hello {
   readonly producerEpoch: number | undefined;
   readonly resume: Resume | undefined;
   /** The tensors that a replica follows; all, where it is left out. */
-  readonly tensors?: readonly string[];
+  readonly tensors?: readonly string[] | undefined;
 }
 
 /** Why a client that wanted to resume starts over with all weights. */
