@@ -1,7 +1,7 @@
 // A replica: published weights as a fold over frames. It holds one whole version, or says why it does not.
 import { bytesOf, digestOf } from './digest.ts';
 import { GradwireError } from './errors.ts';
-import { deserialize, type Safetensors } from './frames/safetensors.ts';
+import type { Safetensors } from './frames/safetensors.ts';
 import { type Position, readUpdate, type UpdateHeader } from './frames/update.ts';
 import { readWeights } from './frames/weights.ts';
 import { type Layout, sameLayout } from './layout.ts';
@@ -27,14 +27,22 @@ export interface ReplicaCounts {
   refused: number;
 }
 
-/** Weights that follow a trainer's frames bit for bit. It does no input or output: see `connect` in gradwire/sockets for that. */
-export class Replica<Name extends string = string> {
+/** Reads a buffer, all of it checked. Throws an `E_ST_*` error. */
+export type FrameReader = (frame: Uint8Array) => Safetensors;
+
+/** Weights that follow a trainer's frames bit for bit, however those are read: see {@link Replica}. */
+export class BaseReplica<Name extends string = string> {
+  readonly #read: FrameReader;
   readonly counts: ReplicaCounts = { applied: 0, stale: 0, older: 0, gap: 0, fork: 0, refused: 0 };
   #weights: Tensors<Name> = new NoTensors<Name>();
   #model = '';
   #position: Position | undefined;
   #last: UpdateHeader | undefined;
   #drifted = false;
+
+  constructor(read: FrameReader) {
+    this.#read = read;
+  }
 
   /** **Live view** of the weights: one whole version, overwritten by the next. Before the first weights frame there are none, and `get` throws `E_NOT_READY`. */
   get weights(): Tensors<Name> {
@@ -83,7 +91,7 @@ export class Replica<Name extends string = string> {
    */
   accept(frame: Uint8Array): Verdict {
     try {
-      const file = deserialize(frame);
+      const file = this.#read(frame);
       const verdict = file.metadata.kind === 'weights' ? this.#join(file) : this.#follow(file);
       this.counts[verdict] += 1;
       return verdict;

@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { encodeWeights } from '../src/frames/weights.ts';
 import type { GradientRecord } from '../src/gradients/batch.ts';
 import { layout } from '../src/layout.ts';
-import { Replica } from '../src/replica.ts';
+import { Replica } from '../src/strict-replica.ts';
 import { RMSprop } from '../src/rmsprop/rmsprop.ts';
 import { Tensors } from '../src/tensors.ts';
 import { publish } from '../streams/operators/publish.ts';

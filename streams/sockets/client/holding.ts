@@ -1,7 +1,8 @@
 // The weights that a remote replica holds: frames applied, and what becomes of them when a connection ends or starts over.
 import { GradwireError } from '../../../src/errors.ts';
 import type { Position } from '../../../src/frames/update.ts';
-import { Replica } from '../../../src/replica.ts';
+import { readLean } from '../../../src/frames/safetensors/lean.ts';
+import { BaseReplica, type Verdict } from '../../../src/replica.ts';
 import type { Resume } from '../protocol/words.ts';
 import { Fault } from './faults.ts';
 
@@ -29,7 +30,7 @@ export interface Stamp extends Position {
 
 /** A replica, and where the weights that can be read are from. */
 export class Holding<Name extends string = string> {
-  readonly replica: Replica<Name> = new Replica<Name>();
+  readonly replica: BaseReplica<Name> = new BaseReplica<Name>(readLean);
   #held: Position | undefined;
   #replacing = false;
   #wrong: GradwireError | undefined;
@@ -125,7 +126,7 @@ export class Holding<Name extends string = string> {
     };
   }
 
-  #fold(frame: Uint8Array): ReturnType<Replica['accept']> {
+  #fold(frame: Uint8Array): Verdict {
     try {
       return this.replica.accept(frame);
     } catch (error) {
