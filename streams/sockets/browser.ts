@@ -3,8 +3,8 @@
 export { connect } from './client/connect-browser.ts';
 export type { Connect } from './client/connect-by.ts';
 export type { ReplicaOptions, WorkerOptions } from './client/connect-options.ts';
+export type { FollowerCounts } from './client/counts.ts';
 export type { FaultKind } from './client/faults.ts';
-export type { FollowerCounts } from './client/follower.ts';
 export type { AppliedFrame, Stamp } from './client/holding.ts';
 export type { Pushed } from './client/outbox.ts';
 export type { WorkerBatch } from './client/pushes.ts';

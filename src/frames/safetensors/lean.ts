@@ -43,7 +43,9 @@ function headerIn(bytes: Uint8Array): Record<string, unknown> {
 // of two tensors of one name the first leaves a hole in the data
 function tensorsIn(entries: readonly [string, unknown][], section: Uint8Array): Map<string, Tensor> {
   if (entries.length > most.tensors) throw new GradwireError('E_ST_COUNT', `more than ${most.tensors} tensors`);
-  const places = entries.map(([name, entry]) => ({ name, ...placeOf(name, entry) })).sort((a, b) => a.begin - b.begin || a.end - b.end);
+  const places = entries
+    .map(([name, entry]) => ({ name, ...placeOf(name, entry) }))
+    .sort((a, b) => a.begin - b.begin || a.end - b.end);
   const tensors = new Map<string, Tensor>();
   let position = 0;
   for (const { name, dtype, shape, begin, end } of places) {

@@ -1,32 +1,19 @@
 // The client's side of the protocol: joins, applies what comes, and after every cut resumes or starts over.
 import { GradwireError } from '../../../src/errors.ts';
 import { closeCodes } from '../protocol/close-codes.ts';
-import { readServerMessage, type ServerMessage } from '../protocol/from-server.ts';
+import { readServerMessage } from '../protocol/from-server.ts';
 import { writeHello } from '../protocol/hello.ts';
 import type { Heartbeat, Welcome } from '../protocol/words.ts';
 import type { ConnectOptions } from './connect-options.ts';
+import { type FollowerCounts, noCounts } from './counts.ts';
 import { Deferred } from './deferred.ts';
 import { Emitter } from './emitter.ts';
-import { Fault, type FaultKind, kindOf } from './faults.ts';
+import { Fault, kindOf } from './faults.ts';
 import { type AppliedFrame, Holding } from './holding.ts';
 import { Link, type LinkListener, messageTooBig } from './link.ts';
 import type { Pushing } from './pushing.ts';
 import { Standing } from './standing.ts';
 import { Waiters } from './waiters.ts';
-
-/** What has happened to the connection so far. */
-export interface FollowerCounts {
-  /** Welcomes. */
-  connections: number;
-  /** Connections that went on from this replica's version. */
-  resumed: number;
-  /** Connections that wanted to, and were told to start over. */
-  reset: number;
-  /** Frames and messages that did not fit, after each of which the replica came back by itself. */
-  troubles: number;
-  /** What was found wrong, by kind, after each of which it came back by itself or fetched everything. */
-  faults: Record<FaultKind, number>;
-}
 
 // a right server tells of a version that it has not sent only where it holds back a weights frame, which it does for three heartbeats
 const mostEmptyHeartbeats = 4;
@@ -40,13 +27,7 @@ export class Follower<Name extends string> implements LinkListener {
   readonly waiters: Waiters = new Waiters();
   readonly ready: Deferred = new Deferred();
   readonly closed: Deferred = new Deferred();
-  readonly counts: FollowerCounts = {
-    connections: 0,
-    resumed: 0,
-    reset: 0,
-    troubles: 0,
-    faults: { check: 0, digest: 0, gap: 0, fork: 0, epoch: 0, frame: 0 },
-  };
+  readonly counts: FollowerCounts = noCounts();
   readonly #options: ConnectOptions;
   readonly #link: Link;
   readonly #pushes: Pushing<Name> | undefined;
@@ -88,7 +69,7 @@ export class Follower<Name extends string> implements LinkListener {
 
   text(text: string): void {
     this.#guard(() => {
-      const message: ServerMessage = readServerMessage(text);
+      const message = readServerMessage(text);
       if (message?.type === 'welcome') this.#join(message);
       else if (message?.type === 'heartbeat') this.#compare(message);
       else if (message !== undefined) {

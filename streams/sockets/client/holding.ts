@@ -1,7 +1,7 @@
 // The weights that a remote replica holds: frames applied, and what becomes of them when a connection ends or starts over.
 import { GradwireError } from '../../../src/errors.ts';
-import type { Position } from '../../../src/frames/update.ts';
 import { readLean } from '../../../src/frames/safetensors/lean.ts';
+import type { Position } from '../../../src/frames/update.ts';
 import { BaseReplica, type Verdict } from '../../../src/replica.ts';
 import type { Resume } from '../protocol/words.ts';
 import { Fault } from './faults.ts';

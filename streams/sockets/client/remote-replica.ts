@@ -4,7 +4,8 @@ import { GradwireError } from '../../../src/errors.ts';
 import type { Layout } from '../../../src/layout.ts';
 import type { ReplicaCounts } from '../../../src/replica.ts';
 import type { Tensors } from '../../../src/tensors.ts';
-import type { Follower, FollowerCounts } from './follower.ts';
+import type { FollowerCounts } from './counts.ts';
+import type { Follower } from './follower.ts';
 import type { AppliedFrame, Stamp } from './holding.ts';
 import type { Pushed } from './outbox.ts';
 import type { WorkerBatch } from './pushes.ts';
@@ -55,6 +56,12 @@ export class RemoteReplica<Name extends string = string> {
     if (result instanceof Promise)
       throw new GradwireError('E_CONFIG', 'the function that reads must not be async: the weights change while it waits');
     return result;
+  }
+
+  /** Whether the weights can be read: the first are there, and they are not known to be other than the trainer's. */
+  get readable(): boolean {
+    const { held, wrong } = this.#follower.holding;
+    return held !== undefined && wrong === undefined;
   }
 
   /** Where the weights are from, and how old they are: for a prediction made with them. Throws as {@link read}. */
