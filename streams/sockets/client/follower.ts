@@ -18,7 +18,7 @@ import { Waiters } from './waiters.ts';
 // a right server tells of a version that it has not sent only where it holds back a weights frame, which it does for three heartbeats
 const mostEmptyHeartbeats = 4;
 
-/** Everything behind a remote replica. */
+/** All that is behind a remote replica. */
 export class Follower<Name extends string> implements LinkListener {
   readonly holding: Holding<Name> = new Holding<Name>();
   readonly updates: Emitter<AppliedFrame> = new Emitter();
@@ -46,9 +46,8 @@ export class Follower<Name extends string> implements LinkListener {
     this.#link = new Link(url, options, this);
     this.#pushes = makePushes?.((frame) => this.#link.send(frame));
     const { readyTimeoutMs } = options;
-    if (readyTimeoutMs === Number.POSITIVE_INFINITY) return;
     const late = new GradwireError('E_CONNECTION', `no weights from ${url} within ${readyTimeoutMs} ms; is the trainer up?`);
-    this.#readyTimer = setTimeout(() => this.ready.reject(late), readyTimeoutMs);
+    if (Number.isFinite(readyTimeoutMs)) this.#readyTimer = setTimeout(() => this.ready.reject(late), readyTimeoutMs);
   }
 
   /** Why it has ended, where it has. */
@@ -72,24 +71,20 @@ export class Follower<Name extends string> implements LinkListener {
       const message = readServerMessage(text);
       if (message?.type === 'welcome') this.#join(message);
       else if (message?.type === 'heartbeat') this.#compare(message);
-      else if (message !== undefined) {
-        this.standing.told(message.version);
-        this.#pushes?.settle(message);
-      }
+      else if (message !== undefined) this.#pushes?.settle(message);
+      if (message?.type === 'ack' || message?.type === 'nack') this.standing.told(message.version);
     });
   }
 
   frame(frame: Uint8Array): void {
-    let applied: AppliedFrame | undefined;
-    this.#guard(() => (applied = this.holding.accept(frame)));
-    // a subscriber's error is its own
+    const applied = this.#guard(() => this.holding.accept(frame));
     if (applied !== undefined) this.#applied(applied);
   }
 
   down(code: number, reason: string): void {
     this.#pushes?.shut(code === messageTooBig);
-    const healing = code === closeCodes.resync || code === closeCodes.fenced;
-    this.standing.set(healing ? 'resyncing' : 'connecting', reason === '' ? `the connection was lost (${code})` : reason);
+    const state = code === closeCodes.resync || code === closeCodes.fenced ? 'resyncing' : 'connecting';
+    this.standing.set(state, reason === '' ? `the connection was lost (${code})` : reason);
   }
 
   refused(error: GradwireError): void {
@@ -111,14 +106,14 @@ export class Follower<Name extends string> implements LinkListener {
   }
 
   #join(welcome: Welcome): void {
-    const { epoch, version, resumed, reason } = welcome;
-    const { tensors } = this.#options;
+    const { epoch, version, resumed, reason, layout } = welcome;
+    const count = Object.keys(layout).length;
     if (this.holding.outranks(welcome)) {
       this.counts.faults.epoch += 1;
       this.#link.comeBack(closeCodes.fenced, `the trainer of epoch ${epoch} has been replaced by a newer one`);
       return;
     }
-    if (tensors !== undefined && Object.keys(welcome.layout).length !== tensors.length) {
+    if (count !== (this.#options.tensors?.length ?? count)) {
       this.#link.refuse(new GradwireError('E_PROTOCOL', 'this trainer does not know of subsets; leave out `tensors`'));
       return;
     }
@@ -134,7 +129,7 @@ export class Follower<Name extends string> implements LinkListener {
     if (resumed) this.standing.follow(this.holding.replica.version);
   }
 
-  // the weights of another history, or of a version that is lost, were right when they came; those of a fork never were
+  // weights of another history, or of a version that is lost, were right when they came; those of a fork never were
   #reset(reason: string): void {
     this.counts.reset += 1;
     const text = `the trainer sends all weights: ${reason}`;
@@ -174,17 +169,17 @@ export class Follower<Name extends string> implements LinkListener {
     if (this.holding.replica.position !== undefined) this.standing.follow(held);
   }
 
-  #guard(take: () => void): void {
+  #guard<Result>(take: () => Result): Result | undefined {
     try {
-      take();
+      return take();
     } catch (error) {
       if (!(error instanceof GradwireError)) throw error;
-      this.#trouble(error);
+      return this.#trouble(error);
     }
   }
 
   // the first time it asks for what is missing, after that for everything
-  #trouble(error: GradwireError): void {
+  #trouble(error: GradwireError): undefined {
     const kind = kindOf(error);
     this.counts.troubles += 1;
     this.counts.faults[kind] += 1;

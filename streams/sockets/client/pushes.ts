@@ -83,11 +83,9 @@ export class Pushes<Name extends string = string> implements Pushing<Name> {
   /** Resolves with the ack. See {@link RemoteWorker.push} for its errors. */
   async push(batch: WorkerBatch<Name>, version: number, timeoutMs: number = this.#options.pushTimeoutMs): Promise<Pushed> {
     const slot: Slot = { giveUp: () => undefined };
-    const late = (): void => {
-      const text = `no answer within ${timeoutMs} ms; the batch may have been applied or not: the same bytes under the same number tell`;
-      slot.giveUp(new GradwireError('E_TIMEOUT', text));
-    };
-    const timer = timeoutMs === Number.POSITIVE_INFINITY ? undefined : setTimeout(late, timeoutMs);
+    const text = `no answer within ${timeoutMs} ms; the batch may have been applied or not: the same bytes under the same number tell`;
+    const late = (): void => slot.giveUp(new GradwireError('E_TIMEOUT', text));
+    const timer = Number.isFinite(timeoutMs) ? setTimeout(late, timeoutMs) : undefined;
     return this.#begin(batch, version, slot).finally(() => clearTimeout(timer));
   }
 
