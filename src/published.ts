@@ -1,5 +1,6 @@
 // Published weights q beside the parameters p: what q still lacks of p, and applying exactly what is sent.
-import { type Encoding, type EncodingOptions, encodingOf } from './encodings/encodings.ts';
+import { type Encoding, encodingOf } from './encodings/encodings.ts';
+import type { EncodingOptions } from './encodings/names.ts';
 import { pick, rowsOf } from './encodings/topk.ts';
 import type { Form } from './frames/forms.ts';
 import type { TensorSpec } from './layout.ts';

@@ -1,37 +1,50 @@
 // A replica: published weights as a fold over frames. It holds one whole version, or says why it does not.
 import { bytesOf, digestOf } from './digest.ts';
 import { GradwireError, quote } from './errors.ts';
-import { deserialize, type Safetensors } from './frames/safetensors.ts';
+import type { Safetensors } from './frames/safetensors.ts';
 import { type Position, readUpdate, type UpdateHeader } from './frames/update.ts';
 import { readWeights } from './frames/weights.ts';
-import { type Layout, layout, sameLayout } from './layout.ts';
+import { type Layout, sameLayout } from './layout.ts';
+import { NoTensors } from './not-ready.ts';
 import { applyForms } from './published/apply.ts';
-import { Tensors } from './tensors.ts';
+import type { Tensors } from './tensors.ts';
 
 /**
- * What became of a frame: `applied`; `stale`, a version or an epoch that is behind and changes nothing; `gap`, an update that
- * does not follow on this replica's version, run and epoch, and changes nothing.
+ * What became of a frame: `applied`; `stale`, a version that is behind; `older`, an epoch that is behind; `gap`, an update that does
+ * not follow on this replica's version, run and epoch; `fork`, other weights of the very version that is held. Only `applied`
+ * changes anything.
  */
-export type Verdict = 'applied' | 'stale' | 'gap';
+export type Verdict = 'applied' | 'stale' | 'older' | 'gap' | 'fork';
 
 /** Frames by what became of them. */
 export interface ReplicaCounts {
   applied: number;
   stale: number;
+  older: number;
   gap: number;
+  fork: number;
   /** Frames that failed a check and changed nothing. */
   refused: number;
 }
 
-/** Weights that follow a trainer's frames bit for bit. It does no input or output: see `connect` in gradwire/sockets for that. */
-export class Replica<Name extends string = string> {
-  readonly counts: ReplicaCounts = { applied: 0, stale: 0, gap: 0, refused: 0 };
-  #weights = new Tensors(layout<Name>([]));
+/** Reads a buffer, all of it checked. Throws an `E_ST_*` error. */
+export type FrameReader = (frame: Uint8Array) => Safetensors;
+
+/** Weights that follow a trainer's frames bit for bit, however those are read: see {@link Replica}. */
+export class BaseReplica<Name extends string = string> {
+  readonly #read: FrameReader;
+  readonly counts: ReplicaCounts = { applied: 0, stale: 0, older: 0, gap: 0, fork: 0, refused: 0 };
+  #weights: Tensors<Name> = new NoTensors<Name>();
   #model = '';
   #position: Position | undefined;
   #last: UpdateHeader | undefined;
+  #drifted = false;
 
-  /** **Live view** of the weights: one whole version, overwritten by the next. No tensors before the first weights frame. */
+  constructor(read: FrameReader) {
+    this.#read = read;
+  }
+
+  /** **Live view** of the weights: one whole version, overwritten by the next. Before the first weights frame there are none, and `get` throws `E_NOT_READY`. */
   get weights(): Tensors<Name> {
     return this.#weights;
   }
@@ -60,6 +73,11 @@ export class Replica<Name extends string = string> {
     return this.#last;
   }
 
+  /** Whether the digest of an update has shown that these weights are not the trainer's; until the next weights frame. */
+  get drifted(): boolean {
+    return this.#drifted;
+  }
+
   /** The xxHash64 of the weights in layout order, as 16 hexadecimal digits. */
   digest(): string {
     return digestOf(bytesOf(this.#weights.flat));
@@ -74,7 +92,7 @@ export class Replica<Name extends string = string> {
    */
   accept(frame: Uint8Array, trainer?: Pick<Position, 'run' | 'epoch'>): Verdict {
     try {
-      const file = deserialize(frame);
+      const file = this.#read(frame);
       const verdict = file.metadata.kind === 'weights' ? this.#join(file, trainer) : this.#follow(file);
       this.counts[verdict] += 1;
       return verdict;
@@ -95,17 +113,20 @@ export class Replica<Name extends string = string> {
   }
 
   #join(file: Safetensors, trainer: Pick<Position, 'run' | 'epoch'> | undefined): Verdict {
-    const { header, weights } = readWeights(file);
+    const { header, digest, weights } = readWeights(file);
     if (trainer !== undefined && (header.run !== trainer.run || header.epoch !== trainer.epoch)) {
       const text = `weights of run ${quote(header.run)}, epoch ${header.epoch}, where ${quote(trainer.run)}, ${trainer.epoch} speaks`;
       throw new GradwireError('E_FRAME', `${text}; nothing was applied`);
     }
     const mine = this.#position;
     if (mine !== undefined && mine.run === header.run) {
-      if (header.epoch < mine.epoch || (header.epoch === mine.epoch && header.version < mine.version)) return 'stale';
+      if (header.epoch < mine.epoch) return 'older';
+      if (header.epoch === mine.epoch && header.version < mine.version) return 'stale';
+      if (header.epoch === mine.epoch && header.version === mine.version && digest !== this.digest()) return 'fork';
     }
     if (sameLayout(weights.layout, this.#weights.layout)) this.#weights.flat.set(weights.flat);
     else this.#weights = weights as Tensors<Name>;
+    this.#drifted = false;
     this.#model = header.model;
     this.#position = { run: header.run, epoch: header.epoch, version: header.version };
     return 'applied';
@@ -116,9 +137,10 @@ export class Replica<Name extends string = string> {
     if (mine === undefined) return 'gap';
     const { header, forms } = readUpdate(file, this.#weights.layout);
     if (header.run !== mine.run || header.epoch > mine.epoch) return 'gap';
+    if (header.epoch < mine.epoch) return 'older';
     // what an encoding had dropped comes without a version of its own, as new values: twice does no harm
     const settles = header.from === header.version && header.encoding === 'f32' && header.version === mine.version;
-    if (header.epoch < mine.epoch || (header.version <= mine.version && !settles)) return 'stale';
+    if (header.version <= mine.version && !settles) return 'stale';
     if (header.from !== mine.version) return 'gap';
     applyForms(this.#weights, forms, header.encoding);
     this.#position = { run: header.run, epoch: header.epoch, version: header.version };
@@ -131,6 +153,7 @@ export class Replica<Name extends string = string> {
     if (digest === undefined || digest === this.digest()) return;
     const found = this.digest();
     this.forget();
+    this.#drifted = true;
     throw new GradwireError(
       'E_DIGEST',
       `at version ${version} these weights have the digest ${found}, the trainer's have ${digest}; fetch all weights`,

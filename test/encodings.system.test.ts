@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { filter, firstValueFrom, lastValueFrom, skipWhile, toArray } from 'rxjs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type EncodingName, encodingNames } from '../src/encodings/encodings.ts';
+import { type EncodingName, encodingNames } from '../src/encodings/names.ts';
 import { decodeSnapshot } from '../src/frames/snapshot.ts';
 import { layout } from '../src/layout.ts';
 import { RMSprop } from '../src/rmsprop/rmsprop.ts';

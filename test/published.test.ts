@@ -2,15 +2,15 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type EncodingName, type EncodingOptions, encodingNames } from '../src/encodings/encodings.ts';
 import { largest } from '../src/encodings/largest.ts';
+import { type EncodingName, type EncodingOptions, encodingNames } from '../src/encodings/names.ts';
 import { deserialize } from '../src/frames/safetensors.ts';
 import { encodeUpdate } from '../src/frames/update.ts';
 import { encodeWeights } from '../src/frames/weights.ts';
 import { layout } from '../src/layout.ts';
 import { Published } from '../src/published.ts';
-import { Replica } from '../src/replica.ts';
 import type { Touched } from '../src/rmsprop/fold/fold.ts';
+import { Replica } from '../src/strict-replica.ts';
 import { Tensors } from '../src/tensors.ts';
 import { sameBits } from './support/bits.ts';
 import { chance, pick, type Random, seed, whole } from './support/random.ts';

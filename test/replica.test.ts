@@ -6,8 +6,8 @@ import * as assert from 'uvu/assert';
 import { encodeWeights } from '../src/frames/weights.ts';
 import type { GradientRecord } from '../src/gradients/batch.ts';
 import { layout } from '../src/layout.ts';
-import { Replica } from '../src/replica.ts';
 import { RMSprop } from '../src/rmsprop/rmsprop.ts';
+import { Replica } from '../src/strict-replica.ts';
 import { Tensors } from '../src/tensors.ts';
 import { publish } from '../streams/operators/publish.ts';
 import { rmsprop } from '../streams/operators/rmsprop.ts';
@@ -58,18 +58,18 @@ test('older and repeated versions are ignored and counted, a hole is a gap, and 
   assert.is(replica.accept(updates[11].frame), 'gap');
   assert.is(replica.digest(), digests[10]);
   assert.is(replica.accept(updates[10].frame), 'applied');
-  assert.equal(replica.counts, { applied: 2, stale: 2, gap: 1, refused: 0 });
+  assert.equal(replica.counts, { applied: 2, stale: 2, older: 0, gap: 1, fork: 0, refused: 0 });
 });
 
-test('an update of another run or a later epoch is a gap, of an earlier epoch stale, until the trainer has proven its epoch', async () => {
+test('an update of another run or a later epoch is a gap, of an earlier epoch older, until the trainer has proven its epoch', async () => {
   const next = async (run: string, epoch: number) =>
     (await lastValueFrom(from(batches).pipe(rmsprop(model), publish({ name: 'm', run, epoch }), toArray())))[0].frame;
   const replica = joined(0);
   assert.is(replica.accept(await next('other', 1)), 'gap');
   assert.is(replica.accept(await next('r', 2)), 'gap');
-  assert.is(replica.accept(await next('r', 0)), 'stale');
+  assert.is(replica.accept(await next('r', 0)), 'older');
   replica.enter(2);
-  assert.is(replica.accept(updates[0].frame), 'stale');
+  assert.is(replica.accept(updates[0].frame), 'older');
   assert.is(replica.accept(await next('r', 2)), 'applied');
   assert.is(replica.digest(), digests[1]);
 });

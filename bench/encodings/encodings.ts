@@ -1,11 +1,11 @@
 // Encodings: bytes of an update, the time to make it and to apply it, and how far the published weights are from the parameters.
-import { type EncodingName, encodingNames } from '../../src/encodings/encodings.ts';
+import { type EncodingName, encodingNames } from '../../src/encodings/names.ts';
 import { encodeUpdate } from '../../src/frames/update.ts';
 import { encodeWeights } from '../../src/frames/weights.ts';
 import { layout } from '../../src/layout.ts';
 import { Published } from '../../src/published.ts';
-import { Replica } from '../../src/replica.ts';
 import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
+import { Replica } from '../../src/strict-replica.ts';
 import { type Report, type Row, rounded, type Scale } from '../report.ts';
 import { digits, drawer, gradientsOf, initialDigits } from './digits.ts';
 

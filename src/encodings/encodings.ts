@@ -4,26 +4,8 @@ import type { Form } from '../frames/forms.ts';
 import type { TensorGradient } from '../gradients/check.ts';
 import { toBF16, toF16 } from './halves.ts';
 import { blocksOf, toCodes } from './int8.ts';
+import { type EncodingName, type EncodingOptions, encodingNames } from './names.ts';
 import { defaultShare, topk } from './topk.ts';
-
-/** The names of the encodings. */
-export const encodingNames = ['f32', 'f16', 'bf16', 'int8', 'topk'] as const;
-
-/** `f32` is lossless; the others round, and what they round off follows later. */
-export type EncodingName = (typeof encodingNames)[number];
-
-/** Which encoding, and how. */
-export interface EncodingOptions {
-  /** `f32` unless told. */
-  readonly encoding?: EncodingName;
-  /** `topk`: the share of a tensor's values that is sent at a time, above 0 up to 1; 0.01 unless told. */
-  readonly share?: number;
-  /** `int8`: the most values that share a scale; 512 unless told. */
-  readonly blockLength?: number;
-}
-
-/** The names of {@link EncodingOptions}. */
-export const encodingOptionNames: readonly string[] = ['encoding', 'share', 'blockLength'];
 
 /** An encoding with its settings. */
 export interface Encoding {

@@ -1,6 +1,6 @@
 // The update frame: what changed in the published weights from one version to a later one.
 import { bytesOf, digestOf } from '../digest.ts';
-import { type EncodingName, encodingNames } from '../encodings/encodings.ts';
+import { type EncodingName, encodingNames } from '../encodings/names.ts';
 import { GradwireError, quote } from '../errors.ts';
 import type { Layout } from '../layout.ts';
 import { entriesOf, type Form, formsIn } from './forms.ts';

@@ -1,6 +1,7 @@
 // Error feedback: what an encoding drops of a gradient is kept, and added to the next one of that tensor.
-import { type EncodingOptions, encodingOf } from '../encodings/encodings.ts';
+import { encodingOf } from '../encodings/encodings.ts';
 import { largest } from '../encodings/largest.ts';
+import type { EncodingOptions } from '../encodings/names.ts';
 import { defaultShare, pick, rowsOf, shareOf } from '../encodings/topk.ts';
 import { type Form, gradientIn } from '../frames/forms.ts';
 import type { TensorSpec } from '../layout.ts';

@@ -16,7 +16,8 @@ import {
   takeUntil,
   throttleTime,
 } from 'rxjs';
-import { type EncodingOptions, encodingOf, encodingOptionNames } from '../../src/encodings/encodings.ts';
+import { encodingOf } from '../../src/encodings/encodings.ts';
+import { type EncodingOptions, encodingOptionNames } from '../../src/encodings/names.ts';
 import { GradwireError, refuseUnknownOptions } from '../../src/errors.ts';
 import type { Published } from '../../src/published.ts';
 import type { Publication, Step } from './flow.ts';

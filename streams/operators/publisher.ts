@@ -1,6 +1,6 @@
 // Publisher: the state of one publication after another: what waits to be published, and the frame that says it.
 import { bytesOf, digestOf } from '../../src/digest.ts';
-import type { EncodingName } from '../../src/encodings/encodings.ts';
+import type { EncodingName } from '../../src/encodings/names.ts';
 import type { Form } from '../../src/frames/forms.ts';
 import { encodeUpdate, type UpdateHeader } from '../../src/frames/update.ts';
 import { Published } from '../../src/published.ts';

@@ -1,13 +1,16 @@
 // The names of `gradwire/sockets`: a trainer on a port, and its replicas and workers.
 
 export { connect } from './client/connect.ts';
+export type { Connect } from './client/connect-by.ts';
 export type { ClientTls, ReplicaOptions, WorkerOptions } from './client/connect-options.ts';
-export type { ConnectionStatus, FollowerCounts } from './client/follower.ts';
-export type { AppliedFrame } from './client/holding.ts';
+export type { FollowerCounts } from './client/counts.ts';
+export type { FaultKind } from './client/faults.ts';
+export type { AppliedFrame, Stamp } from './client/holding.ts';
 export type { Pushed } from './client/outbox.ts';
 export type { WorkerBatch } from './client/pushes.ts';
 export { RemoteReplica, RemoteWorker, type WaitOptions } from './client/remote-replica.ts';
 export type { ClientSocket, SocketClass } from './client/socket-class.ts';
+export type { ConnectionStatus } from './client/standing.ts';
 export { tap } from './client/tap.ts';
 export type { TapOptions } from './client/tap-options.ts';
 export { type CloseCode, closeCodes } from './protocol/close-codes.ts';

@@ -1,6 +1,6 @@
 // What a trainer holds and shows: how far it has folded and published, for its server, its admission and its snapshots.
 import { bytesOf, digestOf } from '../../src/digest.ts';
-import type { EncodingName, EncodingOptions } from '../../src/encodings/encodings.ts';
+import type { EncodingName, EncodingOptions } from '../../src/encodings/names.ts';
 import type { GradwireError } from '../../src/errors.ts';
 import { encodeSnapshot } from '../../src/frames/snapshot.ts';
 import { encodeWeights } from '../../src/frames/weights.ts';

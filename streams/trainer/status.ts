@@ -1,5 +1,5 @@
 // What a trainer says of itself, under `trainer.status()` and `GET /models/<model>`.
-import type { EncodingName } from '../../src/encodings/encodings.ts';
+import type { EncodingName } from '../../src/encodings/names.ts';
 import type { RMSprop } from '../../src/rmsprop/rmsprop.ts';
 import type { AdmissionStatus } from '../operators/admission/tally.ts';
 import type { Hold } from '../operators/gate.ts';

@@ -1,7 +1,7 @@
 // Error feedback: what an encoding drops of one gradient is added to the next, as a plain reference does it.
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type EncodingName, encodingNames } from '../../src/encodings/encodings.ts';
+import { type EncodingName, encodingNames } from '../../src/encodings/names.ts';
 import { gradientIn } from '../../src/frames/forms.ts';
 import { checkGradients, type Gradients } from '../../src/gradients/check.ts';
 import { Feedback } from '../../src/gradients/feedback.ts';

@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { deserialize } from '../../src/frames/safetensors.ts';
 import { encodeWeights } from '../../src/frames/weights.ts';
 import { layout } from '../../src/layout.ts';
-import { Replica } from '../../src/replica.ts';
+import { Replica } from '../../src/strict-replica.ts';
 import { Tensors } from '../../src/tensors.ts';
 import { publish } from '../../streams/operators/publish.ts';
 import { rmsprop } from '../../streams/operators/rmsprop.ts';

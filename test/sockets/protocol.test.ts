@@ -23,15 +23,16 @@ function codeOf(body: () => unknown): string {
 const resume: Resume = { run: 'r', epoch: 2, version: 50, digest: '0123456789abcdef' };
 
 test('a hello comes back as it was written', () => {
-  const hello = { role: 'worker', mode: 'latest', producer: 'w1', producerEpoch: 3, resume } as const;
+  const hello = { role: 'worker', mode: 'latest', producer: 'w1', producerEpoch: 3, resume, tensors: ['a', 'b/c'] } as const;
   assert.equal(readHello(writeHello(hello)), hello);
 });
 
 test('a hello needs a type and a role; the rest may be missing or null', () => {
-  const least = { role: 'replica', mode: 'every', producer: undefined, producerEpoch: undefined, resume: undefined };
+  const identity = { producer: undefined, producerEpoch: undefined };
+  const least = { role: 'replica', mode: 'every', ...identity, resume: undefined, tensors: undefined };
   assert.equal(readHello('{"type":"hello","role":"replica"}'), least);
   const nulls =
-    '{"type":"hello","role":"replica","token":null,"producer":null,"producerEpoch":null,"resume":null,"mode":null,"new":1}';
+    '{"type":"hello","role":"replica","token":null,"producer":null,"producerEpoch":null,"resume":null,"mode":null,"tensors":null,"new":1}';
   assert.equal(readHello(nulls), least);
   assert.equal(
     readHello('{"type":"hello","role":"replica","token":"secret","resume":{"run":"r","epoch":0,"version":0}}').resume,
@@ -61,6 +62,10 @@ for (const [what, text] of [
   ['has a producer epoch below 0', '{"type":"hello","role":"worker","producer":"w","producerEpoch":-1}'],
   ['has a producer epoch beyond 2^53', '{"type":"hello","role":"worker","producer":"w","producerEpoch":9007199254740993}'],
   ['has a token that is an object', '{"type":"hello","role":"replica","token":{}}'],
+  ['follows a tensor that is no list', '{"type":"hello","role":"replica","tensors":"w"}'],
+  ['follows no tensor', '{"type":"hello","role":"replica","tensors":[]}'],
+  ['follows a tensor that is a number', '{"type":"hello","role":"replica","tensors":["w",1]}'],
+  ['follows a tensor that is null', '{"type":"hello","role":"replica","tensors":[null]}'],
   ['resumes from a list', '{"type":"hello","role":"replica","resume":[]}'],
   ['resumes without a run', '{"type":"hello","role":"replica","resume":{"epoch":1,"version":1,"digest":"00"}}'],
   ['resumes without an epoch', '{"type":"hello","role":"replica","resume":{"run":"r","version":1,"digest":"00"}}'],

@@ -17,6 +17,8 @@ export const browser: string = names.find((name) => spawnSync('sh', ['-c', 'comm
 export interface BrowserOptions {
   /** From the start of the browser to the result, 60 s unless told. */
   readonly deadlineMs?: number;
+  /** The port of this machine where WebSockets to the page's own origin lead. */
+  readonly socketPort?: number;
 }
 
 /**
@@ -30,9 +32,9 @@ export interface BrowserOptions {
 export async function runInBrowser(
   modulePath: string,
   argument: unknown,
-  { deadlineMs = 60_000 }: BrowserOptions = {},
+  { deadlineMs = 60_000, socketPort }: BrowserOptions = {},
 ): Promise<unknown> {
-  const page = await servePage(modulePath, argument);
+  const page = await servePage(modulePath, argument, socketPort);
   const folder = mkdtempSync(join(tmpdir(), `gradwire-browser-${process.pid}-`));
   const child = start(page.url, folder);
   const printed = collect(child.stderr as Readable);

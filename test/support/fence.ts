@@ -32,7 +32,7 @@ const transport = (...packages: string[]): Room => ({
 
 /** Rooms from the bottom up; a room imports only from rooms above its own line. */
 const rooms: Readonly<Record<string, Room>> = {
-  src: { rooms: [], packages: ['xxhash-wasm'], without: ['console', ...machine, ...clock] },
+  src: { rooms: [], packages: [], without: ['console', ...machine, ...clock] },
   'streams/operators': { rooms: ['src'], packages: ['rxjs'], without: ['console', ...machine] },
   'streams/sockets': transport('ws', 'prom-client'),
   'streams/recordings': transport('@mcap/core'),

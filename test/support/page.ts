@@ -2,10 +2,11 @@
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
+import { bundle } from './bundle.ts';
 
 /** What became of the module: its result, or its error with the stack. */
 export interface Outcome {
@@ -26,14 +27,14 @@ export interface Page {
 const top = fileURLToPath(new URL('../..', import.meta.url));
 
 // what a page may ask for; nothing else of the repository is served
-const served = /^\/(dist\/|node_modules\/xxhash-wasm\/|test\/).+\.[jt]s$/;
+const served = /^\/(dist|test)\/.+\.[jt]s$/;
 
 // as Node resolves these names here, but for what a browser has another file for
 const imports = {
   gradwire: '/dist/src/index.js',
   'gradwire/streams': '/dist/streams/operators/index.js',
   'gradwire/threads': '/dist/streams/threads/browser.js',
-  'xxhash-wasm': '/node_modules/xxhash-wasm/esm/xxhash-wasm.js',
+  'gradwire/sockets': '/bundle/sockets.js',
 };
 
 // shared memory is for pages that are isolated from other origins
@@ -62,8 +63,11 @@ const html = (modulePath: string): string => `<!doctype html>
 </script>
 `;
 
-/** Serves a page that runs `run(argument)` of the module, on a free port of this machine. Whoever calls it closes it. */
-export async function servePage(modulePath: string, argument: unknown): Promise<Page> {
+/**
+ * Serves a page that runs `run(argument)` of the module, on a free port of this machine; its WebSockets lead to `socketPort`, so that they are
+ * of its own origin. Whoever calls it closes it.
+ */
+export async function servePage(modulePath: string, argument: unknown, socketPort?: number): Promise<Page> {
   const lost: string[] = [];
   let settle: (outcome: Outcome) => void = () => {};
   const outcome = new Promise<Outcome>((resolve) => {
@@ -77,13 +81,28 @@ export async function servePage(modulePath: string, argument: unknown): Promise<
       const said = JSON.parse(await text(request)) as Outcome;
       give(response, 'text/plain', '');
       settle(said);
-    } else give(response, 'text/javascript', await script(pathname));
+    } else if (pathname === imports['gradwire/sockets'])
+      give(response, 'text/javascript', await bundle("export * from 'gradwire/sockets';"));
+    else give(response, 'text/javascript', await script(pathname));
   };
   const server = createServer((request, response) => {
     answer(request, response).catch((error: Error) => {
       lost.push(`${request.url} (${error.message})`);
       response.writeHead(404, headers).end(error.message);
     });
+  });
+  server.on('upgrade', (request: IncomingMessage, near: Socket) => {
+    const far = connect(socketPort ?? 0, '127.0.0.1');
+    const pairs = request.rawHeaders.flatMap((name, i, all) => (i % 2 === 0 ? [`${name}: ${all[i + 1]}\r\n`] : []));
+    far.write(`GET ${request.url} HTTP/1.1\r\n${pairs.join('')}\r\n`);
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ])
+      from
+        .on('error', () => to.destroy())
+        .on('close', () => to.destroy())
+        .pipe(to);
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');
   return {

@@ -1,6 +1,6 @@
 // `gradwire serve`: a trainer for any model.
 import { Command, Option } from 'commander';
-import { type EncodingName, encodingNames } from '../../../src/encodings/encodings.ts';
+import { type EncodingName, encodingNames } from '../../../src/encodings/names.ts';
 import type { RMSpropOptions } from '../../../src/rmsprop/options/hyperparameters.ts';
 import type { Durability } from '../../recordings/index.ts';
 import { trainer } from '../../trainer.ts';

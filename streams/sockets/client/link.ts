@@ -112,6 +112,14 @@ export class Link {
     this.#lost(code, reason);
   }
 
+  /** Gives up for good, as where the trainer does. */
+  refuse(error: GradwireError): void {
+    if (this.#socket !== undefined) leaveSocket(this.#socket, goingAway);
+    this.#forget();
+    this.#closed = true;
+    this.#listener.refused(error);
+  }
+
   /** Ends it. Nothing is heard from then on; resolves when the socket is closed, or has been cut. */
   close(): Promise<void> {
     this.#closed = true;
@@ -155,8 +163,7 @@ export class Link {
     if (this.#closed) return;
     const refusal = isFinal(code) ? errorOfClose(code, reason) : errorOfRefusal(reason, this.#url);
     if (refusal !== undefined) {
-      this.#closed = true;
-      this.#listener.refused(refusal);
+      this.refuse(refusal);
       return;
     }
     this.#timer = setTimeout(() => this.open(), this.#backoff.next());

@@ -29,6 +29,8 @@ const leastRetryMs = 20;
 export class Outbox {
   readonly #send: (frame: Uint8Array<ArrayBuffer>) => void;
   readonly #entries = new Map<number, Entry>();
+  // sent and given up: their bytes, by sequence number
+  readonly #givenUp = new Map<number, number>();
   #inFlight: InFlight | undefined;
   #bytes = 0;
   #unsent = 0;
@@ -61,6 +63,7 @@ export class Outbox {
   /** A connection is there: everything unanswered goes out, oldest first. */
   open(credit: Credit): void {
     this.#inFlight = new InFlight(credit);
+    this.#givenUp.clear();
     for (const entry of this.#entries.values()) entry.sent = false;
     this.#unsent = this.#entries.size;
     this.#flush();
@@ -74,6 +77,13 @@ export class Outbox {
 
   /** An answer. One that names no sequence number is for the oldest frame that was sent. */
   settle(answer: Ack | Nack): void {
+    const given = this.#givenUp.get(answer.sequence ?? -1);
+    if (given !== undefined) {
+      this.#givenUp.delete(answer.sequence ?? -1);
+      this.#inFlight?.give(given);
+      this.#flush();
+      return;
+    }
     const entry = answer.sequence === null ? this.#oldestSent() : this.#entries.get(answer.sequence);
     // a second answer to the same frame says nothing new
     if (entry === undefined || !entry.sent) return;
@@ -85,6 +95,16 @@ export class Outbox {
       else entry.reject(new GradwireError(answer.code as ErrorCode, answer.text, answer));
     }
     this.#flush();
+  }
+
+  /** Gives up one, whether it was sent or not; an answer that still comes is for nobody. */
+  giveUp(sequence: number, error: GradwireError): void {
+    const entry = this.#entries.get(sequence);
+    if (entry === undefined) return;
+    // it keeps its credit until the answer comes, or the connection ends
+    if (entry.sent) this.#givenUp.set(sequence, entry.frame.byteLength);
+    this.#remove(entry);
+    entry.reject(error);
   }
 
   /** The server takes no message of that size: the largest that was sent is given up, for it would end the next connection too. */

@@ -1,14 +1,17 @@
 // A worker's way up: batches are numbered and encoded once, then stay in the outbox until they are answered.
-import { type EncodingName, type EncodingOptions, encodingOf } from '../../../src/encodings/encodings.ts';
+import { encodingOf } from '../../../src/encodings/encodings.ts';
+import type { EncodingName, EncodingOptions } from '../../../src/encodings/names.ts';
 import { GradwireError, refuseUnknownOptions } from '../../../src/errors.ts';
 import { encodeGradients } from '../../../src/frames/gradients.ts';
-import { type Batch, type GradientRecord, isRows } from '../../../src/gradients/batch.ts';
+import type { Batch } from '../../../src/gradients/batch.ts';
 import type { Gradients } from '../../../src/gradients/check.ts';
 import { Feedback } from '../../../src/gradients/feedback.ts';
 import type { Layout } from '../../../src/layout.ts';
 import type { Ack, Nack } from '../../operators/flow.ts';
 import type { Welcome } from '../protocol/words.ts';
+import { bytesIn, copyOf } from './copies.ts';
 import { Outbox, type Pushed } from './outbox.ts';
+import type { Pushing } from './pushing.ts';
 
 /** A batch as a worker pushes it: its producer is the worker's. */
 export interface WorkerBatch<Name extends string = string>
@@ -31,22 +34,29 @@ export interface PushesOptions extends EncodingOptions {
   readonly producerEpoch: number | undefined;
   readonly maxQueue: number;
   readonly maxQueueBytes: number;
+  readonly pushTimeoutMs: number;
 }
 
 // pushed before the trainer's model was known
 interface Early<Name extends string> {
   readonly batch: WorkerBatch<Name> & { readonly base: number };
+  readonly slot: Slot;
   readonly resolve: (pushed: Promise<Pushed>) => void;
   readonly reject: (error: GradwireError) => void;
 }
 
 const batchNames = ['gradients', 'base', 'examples', 'loss', 'time', 'sequence', 'encoding', 'share'];
 
+// where a push waits at the moment
+interface Slot {
+  giveUp(error: GradwireError): void;
+}
+
 // the trainer judges the size of values; a frame only has to hold finite ones
 const anyFinite = { maxAbs: Number.MAX_VALUE };
 
 /** The batches of one worker. */
-export class Pushes<Name extends string = string> {
+export class Pushes<Name extends string = string> implements Pushing<Name> {
   readonly producer: string;
   readonly #options: PushesOptions;
   readonly #outbox: Outbox;
@@ -64,6 +74,8 @@ export class Pushes<Name extends string = string> {
     this.producer = options.producer;
     this.#options = options;
     this.#producerEpoch = options.producerEpoch;
+    // a worker's options alone, so what a replica loads need not know them
+    encodingOf(options);
     this.#outbox = new Outbox(send);
   }
 
@@ -83,7 +95,15 @@ export class Pushes<Name extends string = string> {
   }
 
   /** Resolves with the ack. See {@link RemoteWorker.push} for its errors. */
-  async push(batch: WorkerBatch<Name>, version: number): Promise<Pushed> {
+  async push(batch: WorkerBatch<Name>, version: number, timeoutMs: number = this.#options.pushTimeoutMs): Promise<Pushed> {
+    const slot: Slot = { giveUp: () => undefined };
+    const text = `no answer within ${timeoutMs} ms; the batch may have been applied or not: the same bytes under the same number tell`;
+    const late = (): void => slot.giveUp(new GradwireError('E_TIMEOUT', text));
+    const timer = Number.isFinite(timeoutMs) ? setTimeout(late, timeoutMs) : undefined;
+    return this.#begin(batch, version, slot).finally(() => clearTimeout(timer));
+  }
+
+  async #begin(batch: WorkerBatch<Name>, version: number, slot: Slot): Promise<Pushed> {
     if (this.#error !== undefined) throw this.#error;
     refuseUnknownOptions('worker batch', batch, batchNames);
     refuseSequence(batch.sequence);
@@ -94,10 +114,18 @@ export class Pushes<Name extends string = string> {
       throw new GradwireError('E_BUSY', text, { retryable: true });
     }
     const based = { ...batch, base: batch.base ?? version };
-    if (this.#model !== undefined) return this.#add(this.#model, based);
+    if (this.#model !== undefined) return this.#add(this.#model, based, slot);
     const gradients = copyOf(batch.gradients);
     this.#earlyBytes += bytesIn(gradients);
-    return new Promise((resolve, reject) => this.#early.push({ batch: { ...based, gradients }, resolve, reject }));
+    return new Promise((resolve, reject) => {
+      const early = { batch: { ...based, gradients }, slot, resolve, reject };
+      this.#early.push(early);
+      slot.giveUp = (error) => {
+        this.#early = this.#early.filter((each) => each !== early);
+        this.#earlyBytes -= bytesIn(gradients);
+        reject(error);
+      };
+    });
   }
 
   /** A connection is there. The first welcome decides the epoch and where the numbers begin. */
@@ -110,7 +138,7 @@ export class Pushes<Name extends string = string> {
   /** The weights are there, and with them the model that batches are checked against. */
   ready(model: Layout<Name>): void {
     this.#model = model;
-    for (const { batch, resolve } of this.#takeEarly()) resolve(this.#add(model, batch));
+    for (const { batch, slot, resolve } of this.#takeEarly()) resolve(this.#add(model, batch, slot));
   }
 
   /** The connection is gone; `tooLarge` where it ended over the size of a message. */
@@ -143,7 +171,11 @@ export class Pushes<Name extends string = string> {
     return { encoding: encoding ?? own.encoding, share: share ?? own.share, blockLength: own.blockLength };
   }
 
-  async #add(model: Layout<Name>, { base, sequence: asked, ...batch }: WorkerBatch<Name> & { base: number }): Promise<Pushed> {
+  async #add(
+    model: Layout<Name>,
+    { base, sequence: asked, ...batch }: WorkerBatch<Name> & { base: number },
+    slot: Slot,
+  ): Promise<Pushed> {
     const highest = this.#sequence ?? 0;
     const sequence = asked ?? highest + 1;
     // unanswered batches are kept, and sent again, in the order of their numbers
@@ -157,6 +189,7 @@ export class Pushes<Name extends string = string> {
     // a batch that does not fit has thrown and takes no number
     this.#lastPushed = sequence;
     this.#sequence = Math.max(highest, sequence);
+    slot.giveUp = (error) => this.#outbox.giveUp(sequence, error);
     return this.#outbox.add(sequence, frame);
   }
 }
@@ -164,24 +197,4 @@ export class Pushes<Name extends string = string> {
 function refuseSequence(sequence: unknown): void {
   if (sequence === undefined || (Number.isSafeInteger(sequence) && (sequence as number) >= 0)) return;
   throw new GradwireError('E_CONFIG', `sequence must be an integer 0..2^53-1; got ${String(sequence)}; nothing was sent`);
-}
-
-/** A copy, for its arrays are the caller's and may be written again. What is no gradient is left for the check. */
-function copyOf<Name extends string>(record: GradientRecord<Name>): GradientRecord<Name> {
-  const entries = Object.entries(record ?? {}).map(([name, gradient]) => [name, copyOfOne(gradient)]);
-  return Object.fromEntries(entries) as GradientRecord<Name>;
-}
-
-function copyOfOne(gradient: unknown): unknown {
-  if (gradient instanceof Float32Array) return gradient.slice();
-  if (typeof gradient !== 'object' || gradient === null || !isRows(gradient)) return gradient;
-  return { rows: gradient.rows.slice(), values: gradient.values.slice() };
-}
-
-/** Bytes of the arrays in a record; what is no gradient has none. */
-function bytesIn(record: GradientRecord): number {
-  const arrays = Object.values(record).flatMap((gradient: unknown) =>
-    typeof gradient === 'object' && gradient !== null && isRows(gradient) ? [gradient.rows, gradient.values] : [gradient],
-  );
-  return arrays.reduce((sum: number, array) => sum + (ArrayBuffer.isView(array) ? array.byteLength : 0), 0);
 }

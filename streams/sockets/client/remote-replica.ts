@@ -4,15 +4,22 @@ import { GradwireError } from '../../../src/errors.ts';
 import type { Layout } from '../../../src/layout.ts';
 import type { ReplicaCounts } from '../../../src/replica.ts';
 import type { Tensors } from '../../../src/tensors.ts';
-import type { ConnectionStatus, Follower, FollowerCounts } from './follower.ts';
-import type { AppliedFrame } from './holding.ts';
+import type { FollowerCounts } from './counts.ts';
+import type { Follower } from './follower.ts';
+import type { AppliedFrame, Stamp } from './holding.ts';
 import type { Pushed } from './outbox.ts';
-import type { Pushes, WorkerBatch } from './pushes.ts';
+import type { WorkerBatch } from './pushes.ts';
+import type { Pushing } from './pushing.ts';
+import type { ConnectionStatus } from './standing.ts';
 
 /** How long to wait for something. */
 export interface WaitOptions {
+  /** Milliseconds; `Infinity` for no limit. */
   readonly timeoutMs?: number;
 }
+
+// how long `reached` waits unless told
+const reachedTimeoutMs = 60_000;
 
 /**
  * Weights that follow a trainer, bit for bit. It connects by itself, again after every cut, and holds one whole version at any
@@ -26,9 +33,40 @@ export class RemoteReplica<Name extends string = string> {
     this.#follower = follower;
   }
 
-  /** **Live view** of the weights: the next version overwrites it; `weights.copy(name)` stays. Empty until {@link ready}. */
+  /**
+   * **Live view** of the weights, always of one whole version: the next one overwrites it; `weights.copy(name)` stays. Until
+   * {@link ready} it is empty, and `get` throws `E_NOT_READY`. Throws `E_DIGEST` while the weights are known not to be the trainer's.
+   */
   get weights(): Tensors<Name> {
-    return this.#follower.holding.replica.weights;
+    const { replica, wrong } = this.#follower.holding;
+    if (wrong !== undefined) throw wrong;
+    return replica.weights;
+  }
+
+  /**
+   * What `fn` gives for the weights and where they are from. All that it reads is of one version: it is called at once, and no
+   * frame is applied before it returns. So it must not be async.
+   *
+   * @throws GradwireError `E_NOT_READY` before the first weights; `E_DIGEST` while they are known not to be the trainer's;
+   *   `E_CONFIG` where `fn` gives a promise.
+   */
+  read<Result>(fn: (weights: Tensors<Name>, stamp: Stamp) => Result): Result {
+    const stamp = this.stamp();
+    const result = fn(this.weights, stamp);
+    if (result instanceof Promise)
+      throw new GradwireError('E_CONFIG', 'the function that reads must not be async: the weights change while it waits');
+    return result;
+  }
+
+  /** Whether the weights can be read: the first are there, and they are not known to be other than the trainer's. */
+  get readable(): boolean {
+    const { held, wrong } = this.#follower.holding;
+    return held !== undefined && wrong === undefined;
+  }
+
+  /** Where the weights are from, and how old they are: for a prediction made with them. Throws as {@link read}. */
+  stamp(): Stamp {
+    return this.#follower.holding.stamp();
   }
 
   get layout(): Layout<Name> {
@@ -57,7 +95,7 @@ export class RemoteReplica<Name extends string = string> {
 
   /** The newest version that the trainer told of; less {@link version} it is the lag. */
   get trainerVersion(): number {
-    return this.#follower.trainerVersion;
+    return this.#follower.standing.trainerVersion;
   }
 
   /** The xxHash64 of the weights, as 16 hexadecimal digits; computed when asked for. */
@@ -70,12 +108,17 @@ export class RemoteReplica<Name extends string = string> {
    * `GradwireError` where the trainer refuses this client for good.
    */
   get updates$(): Observable<AppliedFrame> {
-    return this.#follower.updates.asObservable();
+    return this.#follower.updates.values$;
   }
 
-  /** Emits how the connection stands now, and every change. Completes after `closed`. */
+  /** Emits how the replica stands now, and every change. Completes after `closed`. */
   get status$(): Observable<ConnectionStatus> {
-    return this.#follower.status.asObservable();
+    return this.#follower.standing.status$;
+  }
+
+  /** Emits the version of the weights, where there are any, and then each new one. Ends as {@link updates$}. */
+  get version$(): Observable<number> {
+    return this.#follower.versions.values$;
   }
 
   /** Resolves when the first weights are there; rejects where that cannot be any more, or not within `readyTimeoutMs`. */
@@ -90,17 +133,18 @@ export class RemoteReplica<Name extends string = string> {
 
   /** Frames by what became of them, and connections. */
   get counts(): Readonly<ReplicaCounts & FollowerCounts> {
-    return { ...this.#follower.holding.replica.counts, ...this.#follower.counts };
+    const { holding, counts } = this.#follower;
+    return { ...holding.replica.counts, ...counts, faults: { ...counts.faults } };
   }
 
-  /** Resolves when the weights are at `version` or later. Rejects with `E_TIMEOUT`, or where the replica has ended. */
-  async reached(version: number, { timeoutMs }: WaitOptions = {}): Promise<void> {
+  /** Resolves when the weights are at `version` or later. Rejects with `E_TIMEOUT` after 60 s unless told, or where the replica has ended. */
+  async reached(version: number, { timeoutMs = reachedTimeoutMs }: WaitOptions = {}): Promise<void> {
     const { holding, error, waiters } = this.#follower;
-    const { held } = holding;
+    const { held, wrong } = holding;
     if (!Number.isSafeInteger(version) || version < 0) {
       throw new GradwireError('E_CONFIG', `a version is an integer from 0; got ${String(version)}`);
     }
-    if (held !== undefined && held.version >= version) return;
+    if (held !== undefined && wrong === undefined && held.version >= version) return;
     if (error !== undefined) throw error;
     await waiters.wait(version, timeoutMs);
   }
@@ -113,10 +157,10 @@ export class RemoteReplica<Name extends string = string> {
 
 /** A replica that also pushes batches. */
 export class RemoteWorker<Name extends string = string> extends RemoteReplica<Name> {
-  readonly #pushes: Pushes<Name>;
+  readonly #pushes: Pushing<Name>;
 
   /** @internal Made by `connect`. */
-  constructor(follower: Follower<Name>, pushes: Pushes<Name>) {
+  constructor(follower: Follower<Name>, pushes: Pushing<Name>) {
     super(follower);
     this.#pushes = pushes;
   }
@@ -145,10 +189,11 @@ export class RemoteWorker<Name extends string = string> extends RemoteReplica<Na
    * `base` is the version the gradients were computed on: the one held now, unless told. The gradients are copied, and sent
    * again after every cut until they are answered. `sequence` numbers the batch; it counts on unless told.
    *
-   * @throws GradwireError `E_BUSY` where `maxQueue` batches are unanswered; `E_CLOSED`; the codes of a batch that does not fit,
-   *   found here or by the trainer. Nothing was applied then, except after `E_CLOSED`, which leaves that open.
+   * @throws GradwireError `E_BUSY` where `maxQueue` batches are unanswered; `E_TIMEOUT` after `timeoutMs` (the option `pushTimeoutMs`
+   *   unless told); `E_CLOSED`; the codes of a batch that does not fit, found here or by the trainer. Nothing was applied then, except
+   *   after `E_TIMEOUT` and `E_CLOSED`, which leave that open.
    */
-  push(batch: WorkerBatch<Name>): Promise<Pushed> {
-    return this.#pushes.push(batch, this.version);
+  push(batch: WorkerBatch<Name>, { timeoutMs }: WaitOptions = {}): Promise<Pushed> {
+    return this.#pushes.push(batch, this.version, timeoutMs);
   }
 }

@@ -1,5 +1,5 @@
 // What ends a connection, seen from the client, as an error with a code of ours.
-import { type ErrorCode, errorCodes, GradwireError, printable, quote } from '../../../src/errors.ts';
+import { type ErrorCode, GradwireError, printable, quote } from '../../../src/errors.ts';
 import { closeCodes } from '../protocol/close-codes.ts';
 
 const codesFor: Readonly<Record<number, ErrorCode>> = {
@@ -8,12 +8,16 @@ const codesFor: Readonly<Record<number, ErrorCode>> = {
   [closeCodes.helloTimeout]: 'E_TIMEOUT',
   [closeCodes.limit]: 'E_TOO_LARGE',
   [closeCodes.wrongModel]: 'E_NOT_FOUND',
+  [closeCodes.unknownTensor]: 'E_UNKNOWN',
 };
+
+// what a server's reason may name beside those
+const further: readonly ErrorCode[] = ['E_PRODUCER_FENCED'];
 
 /** The error of a close that asks not to come back. The server's reason begins with a code, where it gives one. */
 export function errorOfClose(code: number, reason: string): GradwireError {
   const [, named = '', text = reason] = /^(E_[A-Z_]+): (.*)$/s.exec(printable(reason)) ?? [];
-  const known = errorCodes.find((each) => each === named) ?? codesFor[code] ?? 'E_PROTOCOL';
+  const known = [...Object.values(codesFor), ...further].find((each) => each === named) ?? codesFor[code] ?? 'E_PROTOCOL';
   return new GradwireError(
     known,
     text === '' ? `the trainer closed the connection with code ${code}` : `${text} (close code ${code})`,

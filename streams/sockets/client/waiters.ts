@@ -11,7 +11,7 @@ export class Waiters {
   readonly #waiting = new Set<Waiter>();
 
   /** Resolves once {@link reach} is called with `version` or a later one; rejects with `E_TIMEOUT` after `timeoutMs`. */
-  wait(version: number, timeoutMs: number | undefined): Promise<void> {
+  wait(version: number, timeoutMs: number): Promise<void> {
     return new Promise((resolve, reject) => {
       const waiter: Waiter = {
         version,
@@ -25,7 +25,7 @@ export class Waiters {
       this.#waiting.add(waiter);
       const late = (): void =>
         waiter.settle(new GradwireError('E_TIMEOUT', `version ${version} has not arrived within ${timeoutMs} ms`));
-      const timer = timeoutMs === undefined ? undefined : setTimeout(late, timeoutMs);
+      const timer = Number.isFinite(timeoutMs) ? setTimeout(late, timeoutMs) : undefined;
     });
   }
 

@@ -16,6 +16,8 @@ export const closeCodes = {
   credit: 4006,
   /** The place in the stream was lost, by the replica or by a relay; the client comes back to resume. */
   resync: 4007,
+  /** Too much of something at once; come back later. */
+  busy: 4008,
   /** A control message that is broken, or that does not belong there. */
   badRequest: 4500,
   /** A token is needed, or the one given is not good. */
@@ -30,6 +32,8 @@ export const closeCodes = {
   protocolVersion: 4505,
   /** Another model. */
   wrongModel: 4506,
+  /** A tensor that the model does not have. */
+  unknownTensor: 4507,
 } as const;
 
 /** One of the codes. */

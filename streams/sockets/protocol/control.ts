@@ -57,6 +57,14 @@ export function listIn(fields: Fields, key: string, fits: (value: unknown) => bo
   throw wrong(key, value, 'an array of the values that belong there');
 }
 
+/** The names under `key`, 1 to 10,000 of 1 to 256 printable characters, undefined where they are missing or null. Throws `E_PROTOCOL`. */
+export function namesIn(fields: Fields, key: string): readonly string[] | undefined {
+  const value = fields[key] ?? undefined;
+  if (value === undefined) return undefined;
+  if (!Array.isArray(value) || value.length === 0) throw wrong(key, value, 'a list of names');
+  return value.map((_, i) => demand(textIn(value as unknown as Fields, String(i)), `${key}[${i}]`));
+}
+
 /** What was found, or `E_PROTOCOL` where a field that must be there is not. */
 export function demand<T>(value: T | undefined, key: string): T {
   if (value !== undefined) return value;

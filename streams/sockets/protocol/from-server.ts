@@ -1,5 +1,5 @@
 // What the server says as text, read: welcome, heartbeat, ack and nack.
-import { encodingNames } from '../../../src/encodings/encodings.ts';
+import { encodingNames } from '../../../src/encodings/names.ts';
 import { GradwireError, printable } from '../../../src/errors.ts';
 import type { Ack, Nack } from '../../operators/flow.ts';
 import { choiceIn, countIn, demand, type Fields, listIn, nestedIn, parseControl, textIn } from './control.ts';

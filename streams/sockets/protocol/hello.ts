@@ -1,6 +1,6 @@
 // The hello: a client's first message, read and written.
 import { GradwireError } from '../../../src/errors.ts';
-import { choiceIn, countIn, demand, type Fields, nestedIn, parseControl, textIn } from './control.ts';
+import { choiceIn, countIn, demand, type Fields, namesIn, nestedIn, parseControl, textIn } from './control.ts';
 import type { Hello, Resume } from './words.ts';
 
 /**
@@ -21,12 +21,13 @@ export function readHello(text: string): Hello {
     producer: textIn(fields, 'producer'),
     producerEpoch: countIn(fields, 'producerEpoch'),
     resume: resume && readResume(resume),
+    tensors: namesIn(fields, 'tensors'),
   };
 }
 
 /** The text of a hello. */
-export function writeHello({ role, token, mode, producer, producerEpoch, resume }: Hello): string {
-  return JSON.stringify({ type: 'hello', role, token, producer, producerEpoch, resume, mode });
+export function writeHello({ role, token, mode, producer, producerEpoch, resume, tensors }: Hello): string {
+  return JSON.stringify({ type: 'hello', role, token, producer, producerEpoch, resume, mode, tensors });
 }
 
 // a place without its run or epoch would fit anywhere, so they must be there

@@ -1,5 +1,5 @@
 // The words of the protocol `gradwire.v1`: what the two sides say to each other as JSON text. docs/FORMAT.md is the contract.
-import type { EncodingName } from '../../../src/encodings/encodings.ts';
+import type { EncodingName } from '../../../src/encodings/names.ts';
 import type { Shapes } from '../../../src/layout.ts';
 import type { Epochs } from './resume.ts';
 
@@ -41,6 +41,8 @@ export interface Hello {
   readonly producer: string | undefined;
   readonly producerEpoch: number | undefined;
   readonly resume: Resume | undefined;
+  /** The tensors that a replica follows; all, where it is left out. */
+  readonly tensors?: readonly string[] | undefined;
 }
 
 /** Why a client that wanted to resume starts over with all weights. */

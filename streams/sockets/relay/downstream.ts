@@ -35,12 +35,12 @@ export class Downstream {
     this.#run = mirror.run;
     this.#epoch = mirror.epoch;
     this.#version = mirror.version();
-    follower.welcomes.subscribe(({ resumed, relays = [] }) => {
+    follower.welcomes.values$.subscribe(({ resumed, relays = [] }) => {
       if (relays.includes(mirror.id)) this.#options.onFailed(circle(mirror.upstream));
       else if (resumed && mirror.epoch !== this.#epoch) this.#cross();
     });
-    follower.updates.subscribe({ next: (applied) => this.#take(applied), error: () => undefined });
-    follower.status.subscribe(() => this.#doubt());
+    follower.updates.values$.subscribe({ next: (applied) => this.#take(applied), error: () => undefined });
+    follower.standing.status$.subscribe(() => this.#doubt());
   }
 
   /** The hub was made at the version at which this began. */
@@ -55,7 +55,7 @@ export class Downstream {
     else action(this.#hub);
   }
 
-  #take({ kind, from, version, frame }: AppliedFrame): void {
+  #take({ kind, from, version, frame, weights }: AppliedFrame): void {
     const { mirror, answers, onFailed } = this.#options;
     const { run, epoch, layout } = mirror;
     if (!sameLayout(layout, this.#layout)) {
@@ -65,8 +65,8 @@ export class Downstream {
     const goesOn = this.#whole && run === this.#run && epoch === this.#epoch && version > this.#version;
     const before = this.#version;
     this.#moved(run, epoch, version);
-    if (kind === 'update') this.#do((hub) => hub.pass({ from, version, frame }));
-    else if (goesOn) this.#do((hub) => skip(hub, { from: before, version, frame }));
+    if (kind === 'update') this.#do((hub) => hub.pass({ from, version, frame, weights }));
+    else if (goesOn) this.#do((hub) => skip(hub, { from: before, version, frame, weights }));
     else this.#do((hub) => startOver(hub, version));
     if (goesOn) answers.release();
     else answers.releaseAll();
@@ -108,6 +108,8 @@ export class Downstream {
 /** The upstream has skipped versions: the clients here get the very frame that did it, in its place among the others. */
 function skip(hub: Hub, entry: Parameters<Hub['pass']>[0]): void {
   hub.cache.forget();
+  // a part of a frame with all weights is no update, so they come back for their part
+  hub.resync('E_NOT_READY: the upstream skipped versions; come back', 'subsets');
   hub.pass(entry);
   hub.backlog.bar();
 }

@@ -37,7 +37,7 @@ function isAhead({ run, epoch, version }: Resume, mirror: Mirror): boolean {
 async function catchUp(resume: Resume | undefined, { mirror, follower, catchUpMs }: EntranceOptions): Promise<void> {
   const mustWait = (): boolean => !mirror.whole || (resume !== undefined && isAhead(resume, mirror));
   if (!mustWait()) return;
-  const moved$ = merge(follower.updates, follower.welcomes).pipe(
+  const moved$ = merge(follower.updates.values$, follower.welcomes.values$).pipe(
     filter(() => !mustWait()),
     takeUntil(timer(catchUpMs)),
   );

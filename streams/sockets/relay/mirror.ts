@@ -3,6 +3,7 @@ import { GradwireError } from '../../../src/errors.ts';
 import { encodeWeights } from '../../../src/frames/weights.ts';
 import type { Layout } from '../../../src/layout.ts';
 import type { Follower } from '../client/follower.ts';
+import type { ConnectionStatus } from '../client/standing.ts';
 import type { Epochs } from '../protocol/resume.ts';
 import type { Hello, Welcome } from '../protocol/words.ts';
 import type { Served } from '../server/served.ts';
@@ -14,7 +15,7 @@ export interface RelayStatus {
   readonly id: string;
   /** The address that it follows. */
   readonly upstream: string;
-  readonly state: 'connecting' | 'live' | 'closed';
+  readonly state: ConnectionStatus['state'];
   /** Why it is not live, where it is not. */
   readonly reason: string | null;
   /** Relays from the trainer to this one, itself included. */
@@ -38,11 +39,11 @@ export class Mirror implements Served {
   constructor(upstream: string, follower: Follower<string>) {
     this.upstream = upstream;
     this.#follower = follower;
-    follower.welcomes.subscribe((welcome) => {
+    follower.welcomes.values$.subscribe((welcome) => {
       this.#next = welcome;
       if (welcome.resumed) this.#turn();
     });
-    follower.updates.subscribe({ next: ({ kind }) => kind === 'weights' && this.#turn(), error: () => undefined });
+    follower.updates.values$.subscribe({ next: ({ kind }) => kind === 'weights' && this.#turn(), error: () => undefined });
   }
 
   get model(): string {
@@ -88,12 +89,12 @@ export class Mirror implements Served {
 
   /** Whether the upstream is there, and has told of no later version. */
   get caughtUp(): boolean {
-    return this.#follower.status.value.state === 'live' && this.lag === 0;
+    return this.#isThere && this.lag === 0;
   }
 
   /** Versions behind what the upstream has told of. */
   get lag(): number {
-    return Math.max(0, this.#follower.trainerVersion - this.version());
+    return Math.max(0, this.#follower.standing.trainerVersion - this.version());
   }
 
   version(): number {
@@ -119,16 +120,21 @@ export class Mirror implements Served {
 
   /** Why no batch goes up at the moment. */
   trouble(): GradwireError | undefined {
-    const { state, reason = 'it has not answered yet' } = this.#follower.status.value;
-    if (state === 'live') return undefined;
+    const { reason = 'it has not answered yet' } = this.#follower.standing.now;
+    if (this.#isThere) return undefined;
     const text = `the upstream ${this.upstream} is not there (${reason}); version ${this.version()} is served, batches are not taken; send the same again`;
     return new GradwireError('E_NOT_READY', text, { retryable: true, retryAfterMs: 1000 });
   }
 
   status(): { readonly relay: RelayStatus } {
     const { id, upstream, lag, relays } = this;
-    const { state, reason = null } = this.#follower.status.value;
+    const { state, reason = null } = this.#follower.standing.now;
     return { relay: { id, upstream, state, reason, depth: relays.length, lag } };
+  }
+
+  get #isThere(): boolean {
+    const { state } = this.#follower.standing.now;
+    return state === 'live' || state === 'behind';
   }
 
   #turn(): void {

@@ -1,6 +1,8 @@
 // What `relay` may be told: how it follows its upstream, and how it serves.
+import { WebSocket } from 'ws';
 import { GradwireError, refuseUnknownOptions } from '../../../src/errors.ts';
 import { type ConnectOptions, connectOptionsOf, type ReplicaOptions } from '../client/connect-options.ts';
+import type { SocketClass } from '../client/socket-class.ts';
 import { type ServeOptions, serveOptionsOf } from '../server/serve-options.ts';
 
 /** Options of a relay: those of a replica for its upstream, and `listen` for its own clients. */
@@ -29,5 +31,5 @@ export function relayOptionsOf({ listen = {}, catchUpMs = 5_000, ...options }: R
   if (!(Number.isFinite(catchUpMs) && catchUpMs > 0 && catchUpMs < 2 ** 31))
     throw new GradwireError('E_CONFIG', `catchUpMs must be a number from above 0 to 2^31-1; got ${String(catchUpMs)}`);
   const { answerMs } = serveOptionsOf(listen);
-  return { connect: connectOptionsOf(options), listen, answerMs, catchUpMs };
+  return { connect: connectOptionsOf(options, WebSocket as unknown as SocketClass), listen, answerMs, catchUpMs };
 }

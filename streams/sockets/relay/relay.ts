@@ -3,8 +3,9 @@ import { mergeMap, type Observable, type Subscription } from 'rxjs';
 import type { GradwireError } from '../../../src/errors.ts';
 import type { Arrival } from '../../operators/flow.ts';
 import { socketAddress } from '../client/address.ts';
-import { type ConnectionStatus, Follower } from '../client/follower.ts';
+import { Follower } from '../client/follower.ts';
 import type { AppliedFrame } from '../client/holding.ts';
+import type { ConnectionStatus } from '../client/standing.ts';
 import type { PeerInfo } from '../server/peer-info.ts';
 import { type Server, serveHub } from '../server/server.ts';
 import { Downstream } from './downstream.ts';
@@ -132,12 +133,12 @@ export class Relay {
 
   /** How the connection to the upstream stands, and every change. */
   get status$(): Observable<ConnectionStatus> {
-    return this.#parts.follower.status.asObservable();
+    return this.#parts.follower.standing.status$;
   }
 
   /** Emits after each frame that was applied and handed on. Hot. */
   get updates$(): Observable<AppliedFrame> {
-    return this.#parts.follower.updates.asObservable();
+    return this.#parts.follower.updates.values$;
   }
 
   /** Every connection that has said hello. */

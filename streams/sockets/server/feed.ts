@@ -1,5 +1,6 @@
 // One connection's way through the backlog: the next frame goes out only while the socket takes it.
 
+import type { Layout } from '../../../src/layout.ts';
 import type { HelloMode } from '../protocol/words.ts';
 import type { Backlog, BacklogEntry } from './backlog.ts';
 
@@ -16,6 +17,15 @@ export interface FeedSource {
   weights(): WeightsAt;
   /** Monotonic milliseconds. */
   nowMs(): number;
+}
+
+/** What a client follows: all tensors of the model, or some. */
+export interface Scope extends FeedSource {
+  readonly layout: Layout;
+  /** The xxHash64 of these weights at the newest version. */
+  digest(): string;
+  /** … and at an earlier one, where it is known. */
+  digestAt(version: number): string | undefined;
 }
 
 /** Where they go. */

@@ -2,15 +2,16 @@
 import { type CloseCode, closeCodes, closeReason } from '../protocol/close-codes.ts';
 import type { Hello } from '../protocol/words.ts';
 import type { Standing } from './access/standing.ts';
-import type { FeedSource } from './feed.ts';
+import type { FeedSource, Scope } from './feed.ts';
 import type { Intake } from './intake.ts';
 import { hasNoEpochLeft, type JoinContext } from './join.ts';
 import type { ServeLimits } from './serve-options.ts';
+import type { Subset } from './subset.ts';
 import type { Tally } from './tally.ts';
 import type { WayUp } from './way-up.ts';
 
 /** What all connections of a server share. */
-export interface PeerHost extends JoinContext, FeedSource {
+export interface PeerHost extends JoinContext, Scope {
   /** What recorders are fed from. */
   readonly records: FeedSource;
   readonly intake: Intake;
@@ -24,6 +25,8 @@ export interface Guest {
   readonly standing: Standing;
   /** Where its batches go up, at a relay. */
   readonly wayUp?: WayUp | undefined;
+  /** The tensors that it follows; all of them where it is not there. */
+  readonly scope?: Subset | undefined;
 }
 
 /** Why a client is not let in, as its connection's close; undefined where it is. */

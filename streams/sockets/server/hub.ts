@@ -1,15 +1,15 @@
 // All connections of a server, and what they share: one backlog, one cache, one intake, one clock.
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
+import type { Layout } from '../../../src/layout.ts';
 import type { Folded, Publication } from '../../operators/flow.ts';
 import { closeCodes, closeReason } from '../protocol/close-codes.ts';
-import { Access } from './access/access.ts';
+import { Access, type HubAccess } from './access/access.ts';
 import { Connections } from './access/connections.ts';
 import { Standing } from './access/standing.ts';
-import type { TokenSource } from './access/tokens.ts';
 import { Backlog } from './backlog.ts';
 import type { WeightsAt } from './feed.ts';
-import { Gate, type GateOptions } from './gate.ts';
+import { Gate } from './gate.ts';
 import { greet } from './greet.ts';
 import { type Guest, type PeerHost, refuseGuest } from './guest.ts';
 import { Bodies } from './http-gradients.ts';
@@ -21,16 +21,12 @@ import type { PeerInfo } from './peer-info.ts';
 import { Records } from './records.ts';
 import type { ServeLimits } from './serve-options.ts';
 import { type Served, ServedCache } from './served.ts';
+import { Subsets } from './subsets.ts';
 import { Tally } from './tally.ts';
 import { Turn } from './turn.ts';
-import { TurnedAway } from './way-up.ts';
+import { entered, TurnedAway } from './way-up.ts';
 
-type Queued = Pick<Publication, 'from' | 'version' | 'frame'>;
-
-/** Who may come to a hub, and what they may do. */
-export interface HubAccess extends GateOptions {
-  readonly tokens?: TokenSource | undefined;
-}
+type Queued = Pick<Publication, 'from' | 'version' | 'frame' | 'weights'>;
 
 /** The connections of one server. */
 export class Hub implements PeerHost {
@@ -38,6 +34,7 @@ export class Hub implements PeerHost {
   readonly limits: ServeLimits;
   readonly backlog: Backlog;
   readonly records: Records;
+  readonly subsets: Subsets;
   readonly cache: ServedCache;
   readonly epochsGiven: EpochsGiven = new EpochsGiven();
   readonly intake: Intake;
@@ -64,14 +61,12 @@ export class Hub implements PeerHost {
     this.cache = new ServedCache(served);
     // who was here in an earlier epoch resumes where this digest proves its weights
     this.cache.digest();
-    this.intake = new Intake({
-      acceptBytes: limits.acceptBytes,
-      acceptBatches: limits.acceptBatches,
-      version: () => served.version(),
-      onFull: (full) => {
-        for (const peer of this.#peers) peer.hold(full);
-      },
-    });
+    this.subsets = new Subsets(served.layout, this.cache, limits, () => this.nowMs());
+    const { acceptBytes, acceptBatches } = limits;
+    const onFull = (full: boolean): void => {
+      for (const peer of this.#peers) peer.hold(full);
+    };
+    this.intake = new Intake({ acceptBytes, acceptBatches, version: () => served.version(), onFull });
     this.bodies = new Bodies(limits.acceptBytes);
     this.#turn = new Turn(limits, () => this.pump());
     const finest = Math.min(limits.heartbeatMs, limits.pingMs, limits.pongMs, limits.resetMs, limits.tokensMs) / 4;
@@ -92,8 +87,20 @@ export class Hub implements PeerHost {
     return performance.now();
   }
 
+  get layout(): Layout {
+    return this.served.layout;
+  }
+
   weights(): WeightsAt {
     return this.cache.weights();
+  }
+
+  digest(): string {
+    return this.cache.digest();
+  }
+
+  digestAt(version: number): string | undefined {
+    return this.cache.digestAt(version);
   }
 
   /** Takes over a WebSocket that has just been opened; `raw` is the connection below. */
@@ -112,17 +119,13 @@ export class Hub implements PeerHost {
     });
   }
 
-  /** Queues an update for everybody. What is published in one turn of the event loop leaves in one write for each socket. */
-  publish(publication: Publication): void {
-    this.pass(publication);
-  }
-
-  /** Queues a frame as it came, for everybody but recorders. */
-  pass({ from, version, frame }: Queued): void {
+  /** Queues an update, as it is, for everybody. What is queued in one turn of the event loop leaves in one write for each socket. */
+  pass(queued: Queued): void {
+    const { from, version, frame } = queued;
     if (from === version) this.cache.revise();
     this.backlog.push({ from, version, frame: Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength) });
     this.tally.published(frame.byteLength);
-    this.#turn.queue(frame.byteLength);
+    this.#turn.queue(Math.max(frame.byteLength, this.subsets.push(queued)));
   }
 
   /** Queues a folded batch for recorders, published or not. */
@@ -144,30 +147,30 @@ export class Hub implements PeerHost {
     clearTimeout(cutting);
   }
 
-  /** Closes every connection that was welcomed, so that each comes back and resumes, or starts over, by the rules. */
-  resync(text: string): void {
-    for (const peer of this.#peers) peer.end(closeCodes.resync, text);
+  /** Closes every connection that was welcomed, or those that follow some tensors only: each comes back, and resumes or starts over. */
+  resync(text: string, who: 'all' | 'subsets' = 'all'): void {
+    for (const peer of this.#peers) if (who === 'all' || peer.followsSome) peer.end(closeCodes.resync, text);
+    this.subsets.clear();
   }
 
   /** Welcomes a client once the relay that is served has said that it may come; until then it is not read. */
   async #enter(socket: WebSocket, raw: Socket, guest: Guest): Promise<void> {
-    socket.pause();
-    let turned: TurnedAway | undefined;
-    const wayUp = await this.served.enter?.(guest.hello).catch((error: unknown) => {
-      turned = error instanceof TurnedAway ? error : new TurnedAway(closeCodes.internal, 'E_NOT_READY: this failed inside');
-      return undefined;
-    });
-    socket.resume();
-    if (turned !== undefined) socket.close(turned.code, closeReason(turned.message));
-    else if (socket.readyState === socket.OPEN) this.#admit(socket, raw, { ...guest, wayUp });
-    else wayUp?.close();
+    const way = await entered(socket, guest.hello, this.served);
+    if (way instanceof TurnedAway) socket.close(way.code, closeReason(way.message));
+    else if (socket.readyState === socket.OPEN) this.#admit(socket, raw, { ...guest, wayUp: way });
+    else way?.close();
   }
 
   #admit(socket: WebSocket, raw: Socket, guest: Guest): void {
     const { hello, wayUp } = guest;
+    const scope = this.subsets.scopeOf(hello);
+    if (Array.isArray(scope)) {
+      socket.close(...scope);
+      return;
+    }
     this.connections.know(raw);
-    const leave = hello.role === 'recorder' ? this.records.enter() : undefined;
-    const peer = new Peer(socket, raw, guest, this);
+    const leave = hello.role === 'recorder' ? this.records.enter() : scope?.enter();
+    const peer = new Peer(socket, raw, { ...guest, scope }, this);
     this.#peers.add(peer);
     wayUp?.whenEnded((code, reason) => socket.close(code, closeReason(reason)));
     socket.on('close', () => {
@@ -189,6 +192,7 @@ export class Hub implements PeerHost {
     const renewing = nowMs - this.#tokensMs >= this.limits.tokensMs && !this.access.open;
     if (renewing) this.#tokensMs = nowMs;
     if (renewing) for (const peer of this.#peers) peer.renew();
+    this.subsets.sweep(nowMs);
     for (const peer of this.#peers) peer.sweep(nowMs);
   }
 }

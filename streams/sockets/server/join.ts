@@ -3,29 +3,36 @@
 import { refuseResume } from '../protocol/resume.ts';
 import type { Hello, ResetReason, Welcome } from '../protocol/words.ts';
 import type { Backlog } from './backlog.ts';
+import type { Scope } from './feed.ts';
 import type { ServeLimits } from './serve-options.ts';
-import { foldedVersion, type Served, type ServedCache } from './served.ts';
+import { foldedVersion, type Served } from './served.ts';
 import type { WayUp } from './way-up.ts';
 
 /** What a welcome is made from. */
 export interface JoinContext {
   readonly served: Served;
-  readonly cache: ServedCache;
   readonly epochsGiven: EpochsGiven;
   readonly limits: Pick<ServeLimits, 'creditBatches' | 'creditBytes'>;
 }
 
-/** The welcome for a hello of one who is fed from `backlog`; a worker with a way up of its own is who the trainer says. */
-export function welcome(hello: Hello, context: JoinContext, backlog: Backlog, wayUp?: WayUp): Welcome {
+/** Whom a welcome is for: what it follows, what it is fed from, and where its batches go up, if not to this server. */
+export interface Welcomed {
+  readonly scope: Scope;
+  readonly backlog: Backlog;
+  readonly wayUp?: WayUp | undefined;
+}
+
+/** The welcome for a hello; a worker with a way up of its own is who the trainer says. */
+export function welcome(hello: Hello, context: JoinContext, { scope, backlog, wayUp }: Welcomed): Welcome {
   const { served, limits } = context;
   const version = hello.role === 'recorder' ? foldedVersion(served) : served.version();
-  const { resumed, reason } = decide(hello, { ...context, version }, backlog);
+  const { resumed, reason } = decide(hello, { served, scope, version }, backlog);
   return {
     type: 'welcome',
     run: served.run,
     epoch: served.epoch,
     version,
-    layout: served.layout.toJSON(),
+    layout: scope.layout.toJSON(),
     encoding: served.encoding?.() ?? 'f32',
     credit: { batches: limits.creditBatches, bytes: limits.creditBytes },
     resumed,
@@ -38,7 +45,7 @@ export function welcome(hello: Hello, context: JoinContext, backlog: Backlog, wa
 
 function decide(
   { resume, role, mode }: Hello,
-  { served, cache, version: newest }: JoinContext & { readonly version: number },
+  { served, scope, version: newest }: Pick<JoinContext, 'served'> & { readonly scope: Scope; readonly version: number },
   backlog: Backlog,
 ): { resumed: boolean; reason: ResetReason | null } {
   if (resume === undefined || mode === 'none') return { resumed: false, reason: null };
@@ -47,7 +54,7 @@ function decide(
     epochs: served.epochs,
     version: newest,
     holds: role === 'recorder' ? 'batches' : 'weights',
-    digestAt: (version) => cache.digestAt(version),
+    digestAt: (version) => scope.digestAt(version),
     covers: (version) => backlog.find(version) !== undefined,
   });
   return { resumed: reason === null, reason };

@@ -8,7 +8,7 @@ import { InFlight } from '../protocol/credit.ts';
 import type { Heartbeat, Hello, Role, Welcome } from '../protocol/words.ts';
 import type { Standing } from './access/standing.ts';
 import { refusal } from './answers.ts';
-import { Feed, type FeedSource } from './feed.ts';
+import { Feed, type FeedSource, type Scope } from './feed.ts';
 import type { Guest, PeerHost } from './guest.ts';
 import { welcome } from './join.ts';
 import { Liveness } from './liveness.ts';
@@ -24,6 +24,7 @@ export class Peer {
   readonly #hello: Hello;
   readonly #standing: Standing;
   readonly #wayUp: WayUp | undefined;
+  readonly #scope: Scope;
   readonly #source: FeedSource;
   readonly #inFlight: InFlight;
   readonly #liveness: Liveness;
@@ -32,7 +33,8 @@ export class Peer {
   readonly #pausedFor = new Set<'intake' | 'answers'>();
 
   /** Answers the hello and begins. `raw` is the connection below the socket. */
-  constructor(socket: WebSocket, raw: Socket, { hello, standing, wayUp }: Guest, host: PeerHost) {
+  constructor(socket: WebSocket, raw: Socket, { hello, standing, wayUp, ...guest }: Guest, host: PeerHost) {
+    const scope: Scope = guest.scope ?? host;
     const { limits } = host;
     this.#socket = socket;
     this.#raw = raw;
@@ -40,7 +42,8 @@ export class Peer {
     this.#hello = hello;
     this.#wayUp = wayUp;
     this.#standing = standing;
-    this.#source = hello.role === 'recorder' ? host.records : host;
+    this.#scope = scope;
+    this.#source = hello.role === 'recorder' ? host.records : scope;
     const { backlog } = this.#source;
     this.#inFlight = new InFlight({ batches: limits.creditBatches, bytes: limits.creditBytes });
     this.#liveness = new Liveness(limits, host.nowMs());
@@ -63,7 +66,12 @@ export class Peer {
     raw.setTimeout(limits.stallMs);
     raw.on('timeout', () => this.#cutIfStalled());
     if (host.intake.full) this.hold(true);
-    this.#begin(welcome(hello, host, backlog, wayUp));
+    this.#begin(welcome(hello, host, { scope, backlog, wayUp }));
+  }
+
+  /** Whether it follows some tensors only. */
+  get followsSome(): boolean {
+    return this.#scope !== this.#host;
   }
 
   get role(): Role {
@@ -165,8 +173,9 @@ export class Peer {
   }
 
   #heartbeat(): string {
-    const { served, cache } = this.#host;
-    const heartbeat: Heartbeat = { type: 'heartbeat', epoch: served.epoch, version: served.version(), digest: cache.digest() };
+    const { served } = this.#host;
+    const digest = this.#scope.digest();
+    const heartbeat: Heartbeat = { type: 'heartbeat', epoch: served.epoch, version: served.version(), digest };
     return JSON.stringify(heartbeat);
   }
 

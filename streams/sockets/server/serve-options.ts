@@ -45,8 +45,10 @@ export interface ServeLimits {
   readonly stallMs: number;
   /** The least time between two weights or snapshot frames to a connection that fell off the backlog; 30 s. */
   readonly resetMs: number;
-  /** Time for which records are kept after the last recorder has gone, so that it can come back and resume; 60 s. */
+  /** Time for which records are kept after the last recorder has gone, and a choice of tensors after its last replica, to come back and resume; 60 s. */
   readonly recordsMs: number;
+  /** Choices of tensors that are followed at a time, each with a backlog of its own within the limits above; 16. */
+  readonly subsets: number;
   /** Time for the answer to a batch that came by HTTP; 30 s. */
   readonly answerMs: number;
   /** On `close`: time for the batches in flight to be answered, and then for the connections to end; 2 s. */
@@ -103,6 +105,7 @@ const defaults: ServeSettings = {
   stallMs: 10_000,
   resetMs: 30_000,
   recordsMs: 60_000,
+  subsets: 16,
   answerMs: 30_000,
   closeMs: 2_000,
 };

@@ -1,5 +1,5 @@
 // What a server shows of a trainer, and what it remembers of it so that a hundred joiners cost as much as one.
-import type { EncodingName } from '../../../src/encodings/encodings.ts';
+import type { EncodingName } from '../../../src/encodings/names.ts';
 import type { GradwireError } from '../../../src/errors.ts';
 import type { Layout } from '../../../src/layout.ts';
 import type { Epochs } from '../protocol/resume.ts';
@@ -83,6 +83,11 @@ export class ServedCache {
     this.#served = served;
     // whoever comes from an earlier epoch is at this version, and must prove that its weights are these
     if (served.epochs.length > 1) this.#start = { version: served.version(), digest: served.digest() };
+  }
+
+  /** The newest version. */
+  version(): number {
+    return this.#served.version();
   }
 
   /** The weights frame of the newest version; the same bytes for all who ask. */

@@ -79,7 +79,7 @@ export async function serveHub(served: Served, options: ServeOptions): Promise<{
       return hub.bodies.bytes;
     },
     record: () => tap((folded) => hub.record(folded)),
-    broadcast: () => tap((publication) => hub.publish(publication)),
+    broadcast: () => tap((publication) => hub.pass(publication)),
     close: () => (closed ??= close(http, hub, upgrades)),
   };
   return { server, hub };

@@ -1,7 +1,10 @@
 // A worker's way up from a relay: what the server knows of it, and how a client is told to come back later.
+
+import type { WebSocket } from 'ws';
 import type { Arrival } from '../../operators/flow.ts';
-import type { CloseCode } from '../protocol/close-codes.ts';
-import type { Welcome } from '../protocol/words.ts';
+import { type CloseCode, closeCodes } from '../protocol/close-codes.ts';
+import type { Hello, Welcome } from '../protocol/words.ts';
+import type { Served } from './served.ts';
 
 /** Takes the batches of one connection. It lives as long as the connection, or ends it. */
 export interface WayUp {
@@ -23,4 +26,17 @@ export class TurnedAway extends Error {
     super(text);
     this.code = code;
   }
+}
+
+/** The way up of a client, once the relay that is served has said that it may come, or why not; until then it is not read. */
+export async function entered(
+  socket: Pick<WebSocket, 'pause' | 'resume'>,
+  hello: Hello,
+  served: Pick<Served, 'enter'>,
+): Promise<WayUp | TurnedAway | undefined> {
+  socket.pause();
+  const failed = new TurnedAway(closeCodes.internal, 'E_NOT_READY: this failed inside');
+  const way = await served.enter?.(hello).catch((error: unknown) => (error instanceof TurnedAway ? error : failed));
+  socket.resume();
+  return way;
 }

@@ -1,7 +1,13 @@
 // Who may do what: by the token in a hello, or in the Authorization of an HTTP request.
 import type { IncomingMessage } from 'node:http';
 import { GradwireError } from '../../../../src/errors.ts';
+import type { GateOptions } from '../gate.ts';
 import { type Grant, type Scope, scopes, type TokenSource, Tokens } from './tokens.ts';
+
+/** Who may come to a server, and what they may do. */
+export interface HubAccess extends GateOptions {
+  readonly tokens?: TokenSource | undefined;
+}
 
 /** How an HTTP request is refused. */
 export interface Refusal {
