@@ -62,12 +62,22 @@ export function gradientsOf(weights: Tensors<Name>, draw: ReturnType<typeof draw
 
 function dense(inputs: Float32Array, kernel: Float32Array, bias: Float32Array): Float32Array {
   const outputs = bias.slice();
-  for (let i = 0; i < inputs.length; i++)
-    if (inputs[i] !== 0) for (let j = 0; j < outputs.length; j++) outputs[j] += inputs[i] * kernel[i * outputs.length + j];
+  const { length } = outputs;
+  for (let i = 0; i < inputs.length; i++) {
+    const input = inputs[i];
+    if (input === 0) continue;
+    const first = i * length;
+    for (let j = 0; j < length; j++) outputs[j] += input * kernel[first + j];
+  }
   return outputs;
 }
 
 function outer(inputs: Float32Array, errors: Float32Array, sums: Float32Array): void {
-  for (let i = 0; i < inputs.length; i++)
-    if (inputs[i] !== 0) for (let j = 0; j < errors.length; j++) sums[i * errors.length + j] += inputs[i] * errors[j];
+  const { length } = errors;
+  for (let i = 0; i < inputs.length; i++) {
+    const input = inputs[i];
+    if (input === 0) continue;
+    const first = i * length;
+    for (let j = 0; j < length; j++) sums[first + j] += input * errors[j];
+  }
 }
