@@ -1,4 +1,5 @@
 // The digits example as a newcomer runs it: real processes, TensorFlow.js, all 60,000 digits.
+// watchdog: 300 s
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
