@@ -20,7 +20,7 @@ export interface Score {
   readonly version: number;
   /** Of the test digits, from 0 to 1. */
   readonly accuracy: number;
-  /** Updates that were applied, and their bytes. */
+  /** Updates to a newer version that were applied, and their bytes. */
   readonly updates: number;
   readonly updateBytes: number;
 }
