@@ -4,6 +4,12 @@ import type { Tensors } from '../../src/tensors.ts';
 
 type Name = 'hidden/kernel' | 'hidden/bias' | 'out/kernel' | 'out/bias';
 
+/** A digit: pixels from 0 to 1, and what it shows. */
+export interface Image {
+  readonly label: number;
+  readonly pixels: Float32Array;
+}
+
 const sizes = { input: 784, hidden: 128, output: 10, batch: 32 };
 
 /** 101,770 parameters. */
@@ -24,7 +30,7 @@ export function initialDigits(random: () => number): Record<string, Float32Array
 }
 
 /** Gives one image after the other, a fifth of its pixels inked: a template for each class, and noise. */
-export function drawer(random: () => number): () => { readonly label: number; readonly pixels: Float32Array } {
+export function drawer(random: () => number): () => Image {
   const templates = Array.from({ length: sizes.output }, () =>
     Float32Array.from({ length: sizes.input }, () => (random() < 0.2 ? 0.3 + random() * 0.7 : 0)),
   );
@@ -34,9 +40,9 @@ export function drawer(random: () => number): () => { readonly label: number; re
   };
 }
 
-/** The mean gradients of a batch of images. */
-export function gradientsOf(weights: Tensors<Name>, draw: ReturnType<typeof drawer>): Record<Name, Float32Array> {
-  const { hidden, output, batch } = sizes;
+/** The mean gradients of a batch of images, each read before the next is drawn. */
+export function gradientsOf(weights: Tensors<Name>, draw: () => Image, batch: number = sizes.batch): Record<Name, Float32Array> {
+  const { hidden, output } = sizes;
   const [kernel, bias] = [weights.get('hidden/kernel'), weights.get('hidden/bias')];
   const [outKernel, outBias] = [weights.get('out/kernel'), weights.get('out/bias')];
   const entries = digits.tensors.map(({ name, length }) => [name, new Float32Array(length)] as const);
@@ -60,14 +66,32 @@ export function gradientsOf(weights: Tensors<Name>, draw: ReturnType<typeof draw
   return gradients;
 }
 
+/** Whether the model recognizes the next image. */
+export function recognized(weights: Tensors<Name>, draw: () => Image): boolean {
+  const { label, pixels } = draw();
+  const active = dense(pixels, weights.get('hidden/kernel'), weights.get('hidden/bias')).map((value) => Math.max(0, value));
+  const logits = dense(active, weights.get('out/kernel'), weights.get('out/bias'));
+  return logits.indexOf(Math.max(...logits)) === label;
+}
+
 function dense(inputs: Float32Array, kernel: Float32Array, bias: Float32Array): Float32Array {
   const outputs = bias.slice();
-  for (let i = 0; i < inputs.length; i++)
-    if (inputs[i] !== 0) for (let j = 0; j < outputs.length; j++) outputs[j] += inputs[i] * kernel[i * outputs.length + j];
+  const { length } = outputs;
+  for (let i = 0; i < inputs.length; i++) {
+    const input = inputs[i];
+    if (input === 0) continue;
+    const first = i * length;
+    for (let j = 0; j < length; j++) outputs[j] += input * kernel[first + j];
+  }
   return outputs;
 }
 
 function outer(inputs: Float32Array, errors: Float32Array, sums: Float32Array): void {
-  for (let i = 0; i < inputs.length; i++)
-    if (inputs[i] !== 0) for (let j = 0; j < errors.length; j++) sums[i * errors.length + j] += inputs[i] * errors[j];
+  const { length } = errors;
+  for (let i = 0; i < inputs.length; i++) {
+    const input = inputs[i];
+    if (input === 0) continue;
+    const first = i * length;
+    for (let j = 0; j < length; j++) sums[first + j] += input * errors[j];
+  }
 }

@@ -1,17 +1,16 @@
 // The main job on real data: a trainer in this process, workers and replicas in their own, 3,000,000 flights in time order.
-import { existsSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { join } from 'node:path';
 import { layout } from 'gradwire';
 import { trainer } from 'gradwire/trainer';
-import { Cursor } from './cursor.ts';
-import { makeDisplay } from './display.ts';
+import { Cursor } from '../support/cursor.ts';
+import { makeDisplay } from '../support/display.ts';
+import { onInterrupt } from '../support/interrupt.ts';
+import { freePort, freshDirectory, outliveReader } from '../support/place.ts';
 import { weightCount } from './features.ts';
-import { onInterrupt } from './interrupt.ts';
 import { type Options, readOptions } from './options.ts';
 import { Replicas } from './replicas.ts';
 import { flightCount } from './source.ts';
 import { allEqual, summarize, summaryText } from './summary.ts';
+import { flightsDrawing } from './view.ts';
 import { Viewer } from './viewer.ts';
 import { Workers } from './workers.ts';
 
@@ -23,11 +22,10 @@ const optimizer = { lr: 0.01, rho: 0.99, sparse: 'lazy' } as const;
 const batchesInRange = 64;
 const refreshMs = 250;
 
-// whoever reads our output may stop before its end, as `head` does
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+outliveReader();
 
 const options = readOptions(process.argv.slice(2));
-const display = makeDisplay(options.quiet);
+const display = makeDisplay(flightsDrawing, { quiet: options.quiet });
 const interrupted = onInterrupt(() => display.stop());
 try {
   process.exitCode = (await run(options)) ? 0 : 1;
@@ -39,7 +37,7 @@ try {
 
 /** One run from start to summary: whether all flights that were handed out are learned and all replicas equal the trainer. */
 async function run({ workers: workerCount, replicas: replicaCount, batch, limit, quiet, ...options }: Options): Promise<boolean> {
-  const directory = options.directory ?? freshDirectory();
+  const directory = options.directory ?? freshDirectory('flights');
   const onError = (error: unknown): void => display.warn(`a snapshot could not be written: ${String(error)}`);
   const listen = { port: options.port ?? (await freePort(usualPort)) };
   const t = await trainer({ model, optimizer, directory, listen, onError });
@@ -79,20 +77,4 @@ async function run({ workers: workerCount, replicas: replicaCount, batch, limit,
     quiet ? `${JSON.stringify(summary)}\n` : `\n${summaryText(summary, view, { directory, recordedBytes })}\n`,
   );
   return complete && allEqual(summary);
-}
-
-/** The first of runs/flights-1, runs/flights-2, … that does not exist. */
-function freshDirectory(): string {
-  let n = 1;
-  while (existsSync(join('runs', `flights-${n}`))) n++;
-  return join('runs', `flights-${n}`);
-}
-
-/** `port` where it can be listened on, otherwise 0: any free one. */
-function freePort(port: number): Promise<number> {
-  return new Promise((resolve) => {
-    const probe = createServer();
-    probe.once('error', () => resolve(0));
-    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(port)));
-  });
 }

@@ -1,5 +1,5 @@
 // The command line of the flights example.
-import { Command, InvalidArgumentError } from 'commander';
+import { between, program } from '../support/command-line.ts';
 
 /** What a user may choose. */
 export interface Options {
@@ -18,7 +18,7 @@ export interface Options {
 
 /** Reads the arguments after the program's name. A mistake prints one line and ends the process with exit code 2. */
 export function readOptions(args: readonly string[]): Options {
-  return new Command('npm start --')
+  return program('npm start --')
     .description(
       'Learns from 3,000,000 real US flights which of them will be late: a trainer, workers that predict each flight before ' +
         'they learn from it, and replicas that hold the live weights. All that is learned is recorded.',
@@ -35,15 +35,6 @@ export function readOptions(args: readonly string[]): Options {
     )
     .option('--quiet', 'print nothing but the final summary, as one line of JSON')
     .addHelpText('after', '\nExample:\n  $ npm start -- --limit 200000 --workers 2 --replicas 1 --directory runs/mine')
-    .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
     .parse([...args], { from: 'user' })
     .opts<Options>();
-}
-
-function between(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-    if (value >= least && value <= most) return value;
-    throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
-  };
 }

@@ -1,6 +1,6 @@
 // A replica process: holds the live weights, says where it stands when asked, and gives its digest at the end.
 import { connect } from 'gradwire/sockets';
-import { runChild, tell } from './child.ts';
+import { runChild, tell } from '../support/child.ts';
 import type { ReplicaMessage, ReplicaQuestion } from './messages.ts';
 
 const [url] = process.argv.slice(2);

@@ -1,6 +1,6 @@
 // The replicas seen from the main process: where each stands while the stream runs, and its digest at the end.
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Member, startMember } from './crew.ts';
+import { type Member, startMember } from '../support/crew.ts';
 import type { ReplicaMessage, ReplicaQuestion } from './messages.ts';
 
 /** Where a replica stood when last asked; `version` is undefined until it has the weights. */
@@ -46,7 +46,7 @@ class ReplicaProcess {
   readonly #final: Promise<void>;
 
   constructor(number: number, url: string, trouble: (line: string) => void) {
-    this.member = startMember('replica', number, [url]);
+    this.member = startMember(import.meta.url, { role: 'replica', number, args: [url] });
     const { name, ended } = this.member;
     this.position = { name, lag: 0 };
     this.#final = new Promise((resolve) => {

@@ -1,5 +1,6 @@
 // The end of a run: as one line of JSON for programs, and as text for people.
-import { decimal, type View, whole } from './view.ts';
+import { decimal, quoted, rounded, whole } from '../support/text.ts';
+import type { View } from './view.ts';
 
 /** What a run came to. */
 export interface Summary {
@@ -22,9 +23,9 @@ export function summarize(view: View, trainer: Pick<Summary, 'digest' | 'recordi
   const { flights, seconds, total, version, replicas } = view;
   return {
     flights,
-    seconds: round(seconds, 3) ?? 0,
-    auc: round(total.auc, 6),
-    logLoss: round(total.logLoss, 6),
+    seconds: rounded(seconds, 3) ?? 0,
+    auc: rounded(total.auc, 6),
+    logLoss: rounded(total.logLoss, 6),
     version,
     digest: trainer.digest,
     replicas: replicas.map((replica) => ({ version: replica.version ?? null, digest: replica.digest ?? null })),
@@ -74,13 +75,4 @@ function digestVerdict({ digest, replicas }: Summary): string {
   return count === 1
     ? 'equal: the replica holds the weights of the trainer bit for bit'
     : `equal: ${count} replicas hold the weights of the trainer bit for bit`;
-}
-
-/** A path as a shell takes it. */
-function quoted(path: string): string {
-  return /^[\w./:@%+=,-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
-}
-
-function round(value: number, digits: number): number | null {
-  return Number.isFinite(value) ? Number(value.toFixed(digits)) : null;
 }

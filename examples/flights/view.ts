@@ -1,4 +1,6 @@
 // What the run looks like at one moment, as numbers and as text.
+import type { Drawing } from '../support/display.ts';
+import { decimal, minutes, whole } from '../support/text.ts';
 import type { Prequential } from './metrics.ts';
 import type { Position } from './replicas.ts';
 
@@ -20,6 +22,14 @@ export interface View {
 
 // more replicas than this share a line
 const mostReplicaLines = 4;
+
+/** How the run is shown. */
+export const flightsDrawing: Drawing<View> = {
+  what: 'flights',
+  progress: (view) => ({ done: view.flights, expected: view.expected, left: timeLeft(view) }),
+  liveLines,
+  plainLine,
+};
 
 /** The live lines of a terminal, below the progress bar: name and text of each. */
 export function liveLines(view: View): [string, string][] {
@@ -61,18 +71,7 @@ function percent({ flights, expected }: View): string {
 
 /** Until the end at the present speed, as in `0:42`. */
 export function timeLeft({ flights, expected, flightsPerSecond }: View): string {
-  const seconds = Math.ceil((expected - flights) / flightsPerSecond);
-  return Number.isFinite(seconds) ? `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}` : '–';
-}
-
-/** A whole number with thousands separated; a dash while there is none. */
-export function whole(value: number): string {
-  return Number.isFinite(value) ? Math.round(value).toLocaleString('en-US') : '–';
-}
-
-/** A number with so many digits after the point; a dash while there is none. */
-export function decimal(value: number, digits: number): string {
-  return Number.isFinite(value) ? value.toFixed(digits) : '–';
+  return minutes((expected - flights) / flightsPerSecond);
 }
 
 function score(part: Prequential): string {

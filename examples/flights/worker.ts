@@ -1,11 +1,10 @@
 // A worker process: predicts flights with the live weights, learns from them, and pushes the gradients to the trainer.
-import { once } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
 import { connect } from 'gradwire/sockets';
-import { runChild, tell } from './child.ts';
-import type { Range } from './cursor.ts';
+import { runChild, tell } from '../support/child.ts';
+import { ranges } from '../support/ranges.ts';
 import { Learner } from './learner.ts';
-import type { RangeAnswer, WorkerMessage } from './messages.ts';
+import type { WorkerMessage } from './messages.ts';
 import { Prequential } from './metrics.ts';
 import { emptyFlights, FlightSource } from './source.ts';
 
@@ -34,7 +33,7 @@ runChild(async () => {
     note(version - 1 - base);
   }
 
-  for await (const { start, flights: length } of ranges()) {
+  for await (const { start, count: length } of ranges()) {
     for (let i = 0; i < length; i += batch) {
       const decoded = await source.read(start + i, Math.min(batch, length - i), flights);
       if (decoded) await setTimeout(catchUpMs); // decoding kept the updates waiting
@@ -49,22 +48,6 @@ runChild(async () => {
   report();
   tell<WorkerMessage>({ type: 'done' });
 });
-
-/** The ranges that the parent hands out, the next one asked for while this one is learned. */
-async function* ranges(): AsyncGenerator<Range> {
-  for (let coming = nextRange(); ; ) {
-    const range = await coming;
-    if (range === undefined) return;
-    coming = nextRange();
-    yield range;
-  }
-}
-
-async function nextRange(): Promise<Range | undefined> {
-  tell<WorkerMessage>({ type: 'next' });
-  const [{ range }]: RangeAnswer[] = await once(process, 'message');
-  return range;
-}
 
 function note(staleness: number): void {
   recent.batches++;

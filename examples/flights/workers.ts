@@ -1,7 +1,8 @@
 // The workers seen from the main process: hands them ranges of flights and adds up what they report.
-import { startMember } from './crew.ts';
-import type { Cursor } from './cursor.ts';
-import type { RangeAnswer, Report, WorkerMessage } from './messages.ts';
+import { startMember } from '../support/crew.ts';
+import type { Cursor } from '../support/cursor.ts';
+import type { RangeAnswer } from '../support/ranges.ts';
+import type { Report, WorkerMessage } from './messages.ts';
 import { Prequential, WindowedScore } from './metrics.ts';
 
 // more gradients under way than this, over all workers, make them so stale that the model gets worse
@@ -49,12 +50,11 @@ export class Workers {
 
   async #start(number: number, { url, count, batch, cursor, trouble }: WorkersOptions): Promise<boolean> {
     const inFlight = Math.max(1, Math.floor(batchesUnderWay / count));
-    const worker = startMember<WorkerMessage, RangeAnswer>('worker', number, [
-      url,
-      `w${number}`,
-      String(batch),
-      String(inFlight),
-    ]);
+    const worker = startMember<WorkerMessage, RangeAnswer>(import.meta.url, {
+      role: 'worker',
+      number,
+      args: [url, `w${number}`, String(batch), String(inFlight)],
+    });
     let done = false;
     worker.onMessage((message) => {
       this.#lastHeardMs = performance.now();

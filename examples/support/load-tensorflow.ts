@@ -33,6 +33,9 @@ export async function loadTensorFlow({ from = import.meta.url, say }: LoadOption
 
 /** tfjs-node, or why it is not there. */
 function tryNode(require: NodeJS.Require): LoadedTensorFlow | string {
+  const { argv } = process;
+  // tfjs-node finds its binary with node-pre-gyp, which would take the program's own --directory for an option of its own
+  process.argv = argv.slice(0, 2);
   try {
     const tf = require('@tensorflow/tfjs-node') as Tf;
     return { tf, backend: 'tensorflow', line: `TensorFlow.js ${tf.version_core}, native (tfjs-node)` };
@@ -40,6 +43,8 @@ function tryNode(require: NodeJS.Require): LoadedTensorFlow | string {
     const why = absence(error);
     if (why === undefined) throw error;
     return why;
+  } finally {
+    process.argv = argv;
   }
 }
 

@@ -32,7 +32,12 @@ export function tensorOf(tf: TensorFlow, values: Float32Array, shape: readonly n
   return tf.tensor(new Float32Array(values), [...shape], 'float32');
 }
 
-/** Writes values into variables: all tensors are made before the first is assigned, so that all are written or none. */
+/**
+ * Writes values into variables: all tensors are made before the first is assigned, so that all are written or none.
+ *
+ * Never into the memory that a variable has: copies of it stand for the same memory, and the wasm backend multiplies with packed
+ * weights that it keeps until their tensor is disposed of.
+ */
 export function assignAll(tf: TensorFlow, entries: readonly (readonly [TfVariable, Float32Array])[]): void {
   const made: TfTensor[] = [];
   try {

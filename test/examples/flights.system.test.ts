@@ -1,15 +1,15 @@
 // The main example as a newcomer runs it: real processes, real data, few flights.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Summary } from '../../examples/flights/summary.ts';
+import { childrenOf, type Outcome, runProgram, versionReached } from './programs.ts';
 
 const main = fileURLToPath(new URL('../../dist/examples/flights/main.js', import.meta.url));
 const gradwire = fileURLToPath(new URL('../../dist/streams/service/main.js', import.meta.url));
@@ -18,27 +18,8 @@ const folder = mkdtempSync(join(tmpdir(), 'gradwire-flights-'));
 const directory = join(folder, 'run');
 test.after(() => rmSync(folder, { recursive: true, force: true }));
 
-interface Outcome {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs the example, or another program, to its end. `during` may interfere. */
-async function run(
-  args: readonly string[],
-  during?: (pid: number, printed: () => string) => Promise<void>,
-  script = main,
-): Promise<Outcome> {
-  const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  const closed = once(child, 'close');
-  await during?.(child.pid ?? 0, () => stdout);
-  const [code] = await closed;
-  return { code, stdout, stderr };
+function run(args: readonly string[], during?: Parameters<typeof runProgram>[2], script = main): Promise<Outcome> {
+  return runProgram(script, args, during);
 }
 
 async function summaryOf(args: readonly string[]): Promise<Summary> {
@@ -54,38 +35,6 @@ async function replayed(path: string | null | undefined): Promise<string> {
   const { code, stdout, stderr } = await run(['replay', String(path), '--json'], undefined, gradwire);
   assert.is(code, 0, stderr);
   return JSON.parse(stdout).digest;
-}
-
-/** The trainer's version, once it is at least `least`. */
-async function versionReached(printed: () => string, least: number): Promise<number> {
-  for (;;) {
-    const url = /http:\S+/.exec(printed())?.[0];
-    if (url !== undefined) {
-      const status = await fetch(`${url}/models/default`);
-      const { version } = (await status.json()) as { version: number };
-      if (version >= least) return version;
-    }
-    await delay(20);
-  }
-}
-
-/** The processes of one role that a process has started. */
-function childrenOf(parent: number, role: string): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => {
-      try {
-        const ppid = Number(
-          readFileSync(`/proc/${pid}/stat`, 'utf8')
-            .replace(/^.*\) \S+ /s, '')
-            .split(' ')[0],
-        );
-        return ppid === parent && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`flights/${role}`);
-      } catch {
-        return false; // it has ended meanwhile
-      }
-    });
 }
 
 let version = 0;
@@ -141,7 +90,7 @@ test('a worker that dies is reported in one line, and the others go on', async (
     ['--limit', '60000', '--port', '0', '--directory', elsewhere],
     async (pid, printed) => {
       await versionReached(printed, 20);
-      process.kill(childrenOf(pid, 'worker')[0], 'SIGKILL');
+      process.kill(childrenOf(pid, 'flights/worker')[0], 'SIGKILL');
     },
   );
   assert.match(stderr, /^worker \d was ended by SIGKILL; [^\n]+\n$/);

@@ -130,6 +130,24 @@ test('weights that somebody else writes between two steps count, as in TF.js', a
   }
 });
 
+test('two optimizers that take turns on one variable go on from each other’s values', async () => {
+  for (const backend of backends) {
+    await tf.setBackend(backend);
+    const w = tf.variable(tf.tensor1d([1, 2]), true, `turns-${backend}`);
+    const optimizers = [tfRMSprop(tf, { lr: 0.1 }), tfRMSprop(tf, { lr: 0.01, rho: 0.5 })];
+    const alone = [0.1, 0.01].map((lr, i) => new RMSprop(layout({ w: [2] }), { lr, rho: 0.9 - 0.4 * i }));
+    let values = Float32Array.of(1, 2);
+    for (let i = 0; i < 8; i++) {
+      optimizers[i % 2].minimize(() => w.sum().asScalar(), false, [w]);
+      alone[i % 2].parameters.get('w').set(values);
+      alone[i % 2].step({ w: Float32Array.of(1, 1) });
+      values = alone[i % 2].parameters.copy('w');
+      sameBits(w.dataSync() as Float32Array, values);
+    }
+    w.dispose();
+  }
+});
+
 test('a copy of a variable stays as it was when the optimizer steps', async () => {
   for (const backend of backends) {
     await tf.setBackend(backend);

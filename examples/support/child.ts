@@ -1,5 +1,11 @@
 // The frame around a worker or replica process: it ends with its parent, and a failure reaches the parent as one line.
 
+/** Why a process ends early, in one line. */
+export interface Failure {
+  readonly type: 'failed';
+  readonly text: string;
+}
+
 /** Sends a message to the parent process. */
 export function tell<Message extends object>(message: Message, sent?: () => void): void {
   process.send?.(message, undefined, undefined, () => sent?.());
@@ -9,7 +15,7 @@ export function tell<Message extends object>(message: Message, sent?: () => void
 export function runChild(main: () => Promise<void>): void {
   const fail = (error: unknown): void => {
     const text = error instanceof Error ? error.message : String(error);
-    tell({ type: 'failed', text }, () => process.exit(1));
+    tell<Failure>({ type: 'failed', text }, () => process.exit(1));
   };
   process.on('uncaughtException', fail);
   process.on('disconnect', () => process.exit());

@@ -2,7 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Failure } from './messages.ts';
+import type { Failure } from './child.ts';
 
 /** A process of the run. `ended` gives undefined where it ended as it should, otherwise the reason in one line. */
 export interface Member<FromChild, ToChild> {
@@ -14,13 +14,12 @@ export interface Member<FromChild, ToChild> {
   onMessage(listener: (message: FromChild) => void): void;
 }
 
-/** Forks `worker.js` or `replica.js` with these arguments. */
+/** Forks `worker` or `replica` beside the module at `beside` with these arguments; `number` tells it from others of its role. */
 export function startMember<FromChild, ToChild extends object>(
-  role: 'worker' | 'replica',
-  number: number,
-  args: readonly string[],
+  beside: string,
+  { role, number, args }: { role: 'worker' | 'replica'; number: number; args: readonly string[] },
 ): Member<FromChild, ToChild> {
-  const script = fileURLToPath(new URL(`./${role}${extname(import.meta.url)}`, import.meta.url));
+  const script = fileURLToPath(new URL(`./${role}${extname(beside)}`, beside));
   // detached: Ctrl-C in the terminal reaches this process alone, and the others finish what they have begun
   const child = fork(script, args, { serialization: 'advanced', detached: true });
   const name = `${role} ${number}`;
