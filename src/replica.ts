@@ -114,13 +114,13 @@ export class BaseReplica<Name extends string = string> {
 
   #join(file: Safetensors, trainer: Pick<Position, 'run' | 'epoch'> | undefined): Verdict {
     const { header, digest, weights } = readWeights(file);
+    const mine = this.#position;
+    if (mine !== undefined && mine.run === header.run && header.epoch < mine.epoch) return 'older';
     if (trainer !== undefined && (header.run !== trainer.run || header.epoch !== trainer.epoch)) {
       const text = `weights of run ${quote(header.run)}, epoch ${header.epoch}, where ${quote(trainer.run)}, ${trainer.epoch} speaks`;
       throw new GradwireError('E_FRAME', `${text}; nothing was applied`);
     }
-    const mine = this.#position;
     if (mine !== undefined && mine.run === header.run) {
-      if (header.epoch < mine.epoch) return 'older';
       if (header.epoch === mine.epoch && header.version < mine.version) return 'stale';
       if (header.epoch === mine.epoch && header.version === mine.version && digest !== this.digest()) return 'fork';
     }

@@ -5,7 +5,7 @@ import { Learner } from '../../examples/flights/learner.ts';
 import { Prequential } from '../../examples/flights/metrics.ts';
 import { emptyFlights, FlightSource } from '../../examples/flights/source.ts';
 import { chance, type Digits, orderOf, pixelCount, readDigits } from '../../examples/mnist/digits.ts';
-import { type EncodingName, encodingNames } from '../../src/encodings/encodings.ts';
+import { type EncodingName, encodingNames } from '../../src/encodings/names.ts';
 import { layout } from '../../src/layout.ts';
 import { type Row, rounded, type Scale, type Table } from '../report.ts';
 import { gradientsOf, type Image, initialDigits, digits as model, recognized } from './digits.ts';

@@ -1,6 +1,6 @@
 // A trainer's publication and a replica in one process: gradients that were computed on the replica's weights go in, encoded as a worker does.
 import { type Observable, Subject } from 'rxjs';
-import type { EncodingName } from '../../src/encodings/encodings.ts';
+import type { EncodingName } from '../../src/encodings/names.ts';
 import { decodeGradients, encodeGradients } from '../../src/frames/gradients.ts';
 import { encodeWeights } from '../../src/frames/weights.ts';
 import type { GradientRecord } from '../../src/gradients/batch.ts';
@@ -8,7 +8,7 @@ import type { Foldable } from '../../src/gradients/check.ts';
 import { Feedback } from '../../src/gradients/feedback.ts';
 import type { Layout } from '../../src/layout.ts';
 import { Published } from '../../src/published.ts';
-import { Replica } from '../../src/replica.ts';
+import { Replica } from '../../src/strict-replica.ts';
 import type { RMSpropOptions } from '../../src/rmsprop/options/hyperparameters.ts';
 import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
 import type { Tensors } from '../../src/tensors.ts';
