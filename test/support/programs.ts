@@ -43,6 +43,9 @@ export function programsOf(markdown: string): Program[] {
   return programs;
 }
 
+// what a document's programs import beside gradwire and its dependencies, as a user who installed it
+const neighbours = ['@tensorflow/tfjs'];
+
 /** A folder where gradwire and its dependencies are installed, as links to this clone. Whoever asks for it calls `remove`. */
 export function makeFolder(): { path: string; remove: () => void } {
   const path = mkdtempSync(join(tmpdir(), 'gradwire-programs-'));
@@ -53,7 +56,7 @@ export function makeFolder(): { path: string; remove: () => void } {
   };
   link('.', 'gradwire');
   link(bin.gradwire, '.bin/gradwire');
-  for (const name of Object.keys(dependencies)) link(`node_modules/${name}`, name);
+  for (const name of [...Object.keys(dependencies), ...neighbours]) link(`node_modules/${name}`, name);
   writeFileSync(join(path, 'package.json'), '{ "private": true, "type": "module" }\n');
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
