@@ -57,7 +57,9 @@ export class Published<Name extends string = string> {
       return form === undefined ? [] : [form as Form<Name>];
     });
     applyForms(this.weights, forms, name);
-    if (isLossy) for (const { tensor, rows } of due) this.#stillOwes(this.#sides(tensor, parameters), rows);
+    // what is sent of a whole tensor may change every row of it: what holds -0 has 0 after nothing was added
+    for (const { tensor, rows } of isLossy ? due : [])
+      this.#stillOwes(this.#sides(tensor, parameters), sparse(this.encoding, tensor, rows) ? rows : undefined);
     return forms;
   }
 

@@ -92,7 +92,12 @@ for (const encoding of encodingNames) {
         sameBits(pair.replica.weights.flat, pair.parameters.flat, 'settled');
         assert.is(pair.published.owes, false);
       }),
-      { numRuns: Number(process.env.GRADWIRE_RUNS ?? 60), seed },
+      // the example lost a sign of zero in a row that was sent along
+      {
+        numRuns: Number(process.env.GRADWIRE_RUNS ?? 60),
+        seed,
+        examples: [[{ from: 28, share: 0.01, blockLength: 512, wild: true }]],
+      },
     );
   });
 }

@@ -8,9 +8,9 @@ import type { Foldable } from '../../src/gradients/check.ts';
 import { Feedback } from '../../src/gradients/feedback.ts';
 import type { Layout } from '../../src/layout.ts';
 import { Published } from '../../src/published.ts';
-import { Replica } from '../../src/strict-replica.ts';
 import type { RMSpropOptions } from '../../src/rmsprop/options/hyperparameters.ts';
 import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
+import { Replica } from '../../src/strict-replica.ts';
 import type { Tensors } from '../../src/tensors.ts';
 import { type Publication, publish, rmsprop } from '../../streams/operators/index.ts';
 
