@@ -12,12 +12,14 @@ export interface Violation {
 
 /** What a history is held against. */
 export interface Truth {
-  /** The digest of the published weights at each version that was published. */
-  readonly digests: ReadonlyMap<number, string>;
+  /** The digest of the published weights at each version that was published, and another where what an encoding dropped followed. */
+  readonly digests: ReadonlyMap<number, readonly string[]>;
   /** `latest`: the server may skip to the newest weights on a connection. */
   readonly mode: 'every' | 'latest';
   /** Whether a connection may fall off the backlog, and then gets all weights without a new welcome. */
   readonly mayFallOff: boolean;
+  /** Whether a trainer that was started again may have other weights at the newest version than a replica: what an encoding owed. */
+  readonly mayDiverge: boolean;
 }
 
 /** Everything that is wrong with a history. */
@@ -55,11 +57,15 @@ class Walk {
     if (!holds) this.violations.push({ check, text });
   }
 
+  #isOf(version: number, digest: string): boolean {
+    return this.#truth.digests.get(version)?.includes(digest) === true;
+  }
+
   #hello({ resume }: Extract<Moment, { kind: 'hello' }>): void {
     const held = this.#held;
     const same = resume?.run === held?.run && resume?.epoch === held?.epoch && resume?.version === held?.version;
     this.#demand(same, 'resumable', `it asked for ${place(resume)}, it stood at ${place(held)}`);
-    const right = resume === undefined || resume.digest === this.#truth.digests.get(resume.version);
+    const right = resume === undefined || this.#isOf(resume.version, resume.digest);
     this.#demand(right, 'resumable', `it came back to ${resume?.version} with another digest`);
     this.#asked = resume;
     this.#at = undefined;
@@ -70,7 +76,8 @@ class Walk {
     const held = this.#held;
     if (this.#asked === undefined) this.#demand(!resumed && reason === null, 'resumable', `a newcomer was resumed (${reason})`);
     else {
-      this.#demand(resumed || reason === 'backlog', 'resumable', `${place(this.#asked)} was reset: ${reason}`);
+      const isRight = reason === 'backlog' || (reason === 'diverged' && this.#truth.mayDiverge);
+      this.#demand(resumed || isRight, 'resumable', `${place(this.#asked)} was reset: ${reason}`);
       this.#demand(!resumed || run === this.#asked.run, 'resumable', `it was resumed in another run`);
       this.#demand(version >= this.#asked.version, 'never backwards', `the trainer is at ${version}, ${place(held)} is held`);
     }
@@ -90,7 +97,7 @@ class Walk {
       this.#demand(mayCome, 'gap-free', `all weights of ${version} where ${at} was to be followed`);
       this.#demand(version >= (at ?? 0), 'ordered', `weights of ${version} came after ${at}`);
     } else {
-      this.#demand(version > from, 'ordered', `an update from ${from} to ${version}`);
+      this.#demand(version >= from, 'ordered', `an update from ${from} to ${version}`);
       this.#demand(at !== undefined && from <= at, 'gap-free', `an update from ${from} came after ${at ?? 'nothing'}`);
       this.#demand(at === undefined || from >= at, 'unique', `an update from ${from} came after ${at}`);
     }
@@ -103,18 +110,21 @@ class Walk {
     const frame = this.#frame;
     const next = frame?.what === what && frame.version === version;
     this.#demand(next, 'ordered', `${what} ${version} was applied after ${frame?.what} ${frame?.version} had come`);
-    this.#demand(!this.#applied.has(version), 'unique', `version ${version} was applied twice`);
+    // what an encoding dropped comes without a version of its own; so do all weights of one that turned out to differ
+    const again = frame?.from === version || (what === 'weights' && this.#truth.mayDiverge);
+    this.#demand(again || !this.#applied.has(version), 'unique', `version ${version} was applied twice`);
     this.#demand(from === (held?.version ?? 0), 'gap-free', `${version} was applied on ${from}, ${place(held)} was held`);
     const follows = what === 'weights' || (frame?.from === held?.version && held !== undefined);
     this.#demand(follows, 'gap-free', `the update from ${frame?.from} to ${version} was applied on ${place(held)}`);
-    this.#demand(version > (held?.version ?? -1), 'never backwards', `${version} was applied on ${place(held)}`);
+    const forth = version > (held?.version ?? -1) || (again && version === held?.version);
+    this.#demand(forth, 'never backwards', `${version} was applied on ${place(held)}`);
     this.#applied.add(version);
     this.#held = { run: frame?.run ?? '', epoch: frame?.epoch ?? 0, version };
   }
 
   #see({ epoch, version, digest }: Extract<Moment, { kind: 'seen' }>): void {
-    const { digests } = this.#truth;
-    this.#demand(digests.get(version) === digest, 'atomic', `at ${version} it shows ${digest}, not ${digests.get(version)}`);
+    const right = this.#truth.digests.get(version);
+    this.#demand(this.#isOf(version, digest), 'atomic', `at ${version} it shows ${digest}, not ${right}`);
     const held = this.#held;
     const back = epoch < (held?.epoch ?? 0) || version < (held?.version ?? 0);
     this.#demand(!back, 'never backwards', `it shows ${epoch}/${version}, it held ${place(held)}`);

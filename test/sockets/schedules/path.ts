@@ -3,14 +3,20 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { layout } from '../../../src/layout.ts';
-import type { ServeOptions } from '../../../streams/sockets/index.ts';
+import { type Relay, relay, type ServeOptions } from '../../../streams/sockets/index.ts';
 import { type Trainer, type TrainerOptions, trainer } from '../../../streams/trainer.ts';
 import { ChaosProxy, type Cut } from '../../support/proxy.ts';
 import type { Random } from '../../support/random.ts';
 
+const serving: ServeOptions = { heartbeatMs: 300, closeMs: 300, creditBatches: 32 };
+
 /** What a trainer is told for each encoding of its publications. */
 export const encodings: Readonly<Record<string, Partial<TrainerOptions>>> = {
   f32: {},
+  f16: { publish: { encoding: 'f16', settleMs: 20 } },
+  bf16: { publish: { encoding: 'bf16', every: 3, settleMs: 20 } },
+  int8: { publish: { encoding: 'int8', settleMs: 20 } },
+  topk: { publish: { encoding: 'topk', share: 0.2, intervalMs: 5, settleMs: 20 } },
 };
 
 /** Something between a trainer and its replicas that serves what it receives: its address, and its end. */
@@ -19,7 +25,12 @@ export type Hop = (url: string) => Promise<{ readonly url: string; close(): Prom
 /** What lies between, from the trainer on. */
 export const routes: Readonly<Record<string, readonly Hop[]>> = {
   direct: [],
+  'two relays': [viaRelay, viaRelay],
 };
+
+function viaRelay(url: string): Promise<Relay> {
+  return relay(url, { listen: serving, backoffMinMs: 5, backoffMaxMs: 50, silenceMs: 2000 });
+}
 
 /** The model of all schedules: a matrix whose rows can be sent alone, a vector and a scalar. */
 const model = layout({ 'dense/kernel': [12, 3], 'dense/bias': [3], scale: [] });
@@ -34,12 +45,10 @@ export interface PathOptions {
   readonly listen?: ServeOptions;
 }
 
-const serving: ServeOptions = { heartbeatMs: 300, closeMs: 300, creditBatches: 32 };
-
 /** A real trainer with a real server, and every way to lose it. */
 export class Path {
-  /** The digest of the published weights at each version. */
-  readonly digests: Map<number, string> = new Map();
+  /** The digest of the published weights at each version, and another where what the encoding dropped followed. */
+  readonly digests: Map<number, string[]> = new Map();
   /** What a restart changed of the weights, which is a fault. */
   readonly faults: string[] = [];
   trainer!: Trainer;
@@ -79,9 +88,14 @@ export class Path {
     return this.proxies[this.proxies.length - 1].url;
   }
 
-  /** The newest version that was published. */
+  /** The newest version, published or not. */
   get version(): number {
-    return this.trainer.version;
+    return this.trainer.status().folded;
+  }
+
+  /** Whether a restart may lose what an encoding owed to a replica that was not there. */
+  get mayDiverge(): boolean {
+    return this.canRestart && this.#options.encoding !== 'f32';
   }
 
   /** Connections cut so far. */
@@ -110,15 +124,19 @@ export class Path {
     const optimizer = { lr: 0.01 };
     const told = { model, optimizer, ...directory, ...encodings[encoding], listen: { ...serving, ...listen } };
     this.trainer = await trainer(told as TrainerOptions);
-    this.#note(this.trainer.version);
-    this.trainer.updates$.subscribe({ next: ({ version }) => this.#note(version), error: () => undefined });
+    const { version } = this.trainer;
+    const digest = this.trainer.digest();
+    const known = this.digests.get(version)?.at(-1) ?? digest;
+    if (known !== digest) this.faults.push(`version ${version} has the digest ${digest} after a restart, it had ${known}`);
+    this.#note({ from: version, version });
+    this.trainer.updates$.subscribe({ next: (publication) => this.#note(publication), error: () => undefined });
   }
 
-  #note(version: number): void {
+  #note({ from, version }: { readonly from: number; readonly version: number }): void {
     const digest = this.trainer.digest();
-    const known = this.digests.get(version) ?? digest;
-    if (known !== digest) this.faults.push(`version ${version} has the digest ${digest} after a restart, it had ${known}`);
-    this.digests.set(version, digest);
+    const known = this.digests.get(version) ?? [];
+    if (known.length > 0 && from !== version) this.faults.push(`version ${version} was published twice`);
+    if (!known.includes(digest)) this.digests.set(version, [...known, digest]);
   }
 }
 
