@@ -117,8 +117,8 @@ export const controls: readonly Control[] = [
   {
     name: 'the windows of sequence numbers are rebuilt from the journal',
     file: journal,
-    find: 'producers.note(header, payload, made);',
-    replace: 'void payload, made;',
+    find: 'producers.noteFolded(batch, batch.version);',
+    replace: '',
     test: 'recordings/journal',
     expected: /FAIL/,
   },
@@ -199,8 +199,8 @@ export const controls: readonly Control[] = [
   },
   {
     name: 'after a group that failed the versions are given away anew',
-    file: 'streams/operators/admit.ts',
-    find: "if (given.type === 'nack') this.#revoked = true;",
+    file: 'streams/operators/admission/desk.ts',
+    find: 'this.#revoked = true;',
     replace: '',
     test: 'faults/errors-at',
     // nothing is acknowledged ever again
@@ -262,8 +262,8 @@ export const controls: readonly Control[] = [
   {
     name: 'a replica that is ahead of a heartbeat starts over',
     file: 'streams/sockets/client/holding.ts',
-    find: 'return mine > version || digest',
-    replace: 'return mine === version && digest',
+    find: 'if (mine > version || digest !== this.replica.digest())',
+    replace: 'if (mine === version && digest !== this.replica.digest())',
     test: 'sockets/fuzz-client',
     // it waits for ever
     expected: /was killed after/,

@@ -172,7 +172,7 @@ export class RawClient {
     this.#bytes = this.#bytes.subarray(head + length);
     if (opcode === 1) this.#emit({ kind: 'text', value: JSON.parse(payload.toString()) });
     else if (opcode === 2) this.#emit({ kind: 'binary', bytes: payload });
-    else if (opcode === 8) this.#emit({ kind: 'close', code: payload.readUInt16BE(0), reason: payload.subarray(2).toString() });
+    else if (opcode === 8) this.#emit(closeIn(payload));
     else if (opcode === 9) {
       this.pings += 1;
       if (this.answersPings) this.send(10, payload);
@@ -187,6 +187,12 @@ export class RawClient {
     if (waiter !== undefined) waiter(message);
     else this.#queue.push(message);
   }
+}
+
+// a close frame may say nothing, which stands for 1005
+function closeIn(payload: Buffer): Message {
+  const code = payload.byteLength < 2 ? 1005 : payload.readUInt16BE(0);
+  return { kind: 'close', code, reason: payload.subarray(2).toString() };
 }
 
 interface Entry {
