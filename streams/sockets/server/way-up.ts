@@ -1,6 +1,5 @@
 // A worker's way up from a relay: what the server knows of it, and how a client is told to come back later.
 
-import type { WebSocket } from 'ws';
 import type { Arrival } from '../../operators/flow.ts';
 import { type CloseCode, closeCodes } from '../protocol/close-codes.ts';
 import type { Hello, Welcome } from '../protocol/words.ts';
@@ -30,7 +29,7 @@ export class TurnedAway extends Error {
 
 /** The way up of a client, once the relay that is served has said that it may come, or why not; until then it is not read. */
 export async function entered(
-  socket: Pick<WebSocket, 'pause' | 'resume'>,
+  socket: { pause(): void; resume(): void },
   hello: Hello,
   served: Pick<Served, 'enter'>,
 ): Promise<WayUp | TurnedAway | undefined> {
