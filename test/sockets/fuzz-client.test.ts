@@ -1,5 +1,5 @@
 // What a server says, mutated on its way to real replicas: none of it is ever applied as if it were right, and every replica heals.
-// watchdog: 200 s
+// watchdog: 600 s
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { digestOf } from '../../src/digest.ts';

@@ -1,5 +1,5 @@
 // 200,000 mutated frames, hellos, control messages and HTTP requests against a real trainer: each is answered with a code, and what is refused changes nothing.
-// watchdog: 300 s
+// watchdog: 900 s
 import { Agent } from 'node:http';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';

@@ -1,5 +1,5 @@
 // A thousand random reconnect schedules, seeded: whatever is cut, stalled or started again, each replica's history passes six checks.
-// watchdog: 400 s
+// watchdog: 900 s
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { figure } from '../support/figures.ts';
