@@ -1,6 +1,7 @@
 // A replica: published weights as a fold over frames. It holds one whole version, or says why it does not.
 import { bytesOf, digestOf } from './digest.ts';
 import { GradwireError, quote } from './errors.ts';
+import { checkHeader } from './frames/header-check.ts';
 import type { Safetensors } from './frames/safetensors.ts';
 import { type Position, readUpdate, type UpdateHeader } from './frames/update.ts';
 import { readWeights } from './frames/weights.ts';
@@ -93,6 +94,7 @@ export class BaseReplica<Name extends string = string> {
   accept(frame: Uint8Array, trainer?: Pick<Position, 'run' | 'epoch'>): Verdict {
     try {
       const file = this.#read(frame);
+      checkHeader(frame, file.metadata);
       const verdict = file.metadata.kind === 'weights' ? this.#join(file, trainer) : this.#follow(file);
       this.counts[verdict] += 1;
       return verdict;

@@ -1,5 +1,6 @@
 // Frames for those who follow some tensors only: the same metadata, fewer tensors, and check and digest of what is left.
 import { digestOf } from '../digest.ts';
+import { sign, unsigned } from './header-check.ts';
 import type { Entry } from './safetensors/entry.ts';
 import { type Opened, open } from './safetensors/open.ts';
 import { begin } from './safetensors/text.ts';
@@ -54,8 +55,9 @@ function partOf(
     position += end - from;
   }
   const own = new Map(metadata);
+  if (own.has('header')) own.set('header', unsigned.header);
   finish(own, part);
   const blank = begin(own, placed, part.byteLength);
   blank.data.set(part);
-  return blank.bytes;
+  return own.has('header') ? sign(blank.bytes) : blank.bytes;
 }

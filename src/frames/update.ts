@@ -4,6 +4,7 @@ import { type EncodingName, encodingNames } from '../encodings/names.ts';
 import { GradwireError, quote } from '../errors.ts';
 import type { Layout } from '../layout.ts';
 import { entriesOf, type Form, formsIn } from './forms.ts';
+import { sign, unsigned } from './header-check.ts';
 import { count, demandKind, digestIn, frameFormat, json, optionalNumber, text } from './metadata.ts';
 import { type Safetensors, serialize } from './safetensors.ts';
 
@@ -39,6 +40,7 @@ export interface Update<Name extends string = string> {
 export function encodeUpdate(header: UpdateHeader, forms: readonly Form[]): Uint8Array<ArrayBuffer> {
   const entries = entriesOf(forms);
   const metadata: Record<string, string> = {
+    ...unsigned,
     gradwire: frameFormat,
     kind: 'update',
     model: header.model,
@@ -52,7 +54,7 @@ export function encodeUpdate(header: UpdateHeader, forms: readonly Form[]): Uint
     folded: JSON.stringify(header.folded),
   };
   if (header.digest !== undefined) metadata.digest = header.digest;
-  return serialize(entries, metadata);
+  return sign(serialize(entries, metadata));
 }
 
 /** Reads and checks an update for a model; values are views of the frame. Throws `E_FRAME`, `E_FORMAT`, `E_CHECK`, or a code of the forms. */

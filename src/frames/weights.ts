@@ -3,6 +3,7 @@ import { bytesOf, digestOf } from '../digest.ts';
 import { GradwireError, quote } from '../errors.ts';
 import { type Layout, layout } from '../layout.ts';
 import { Tensors } from '../tensors.ts';
+import { sign, unsigned } from './header-check.ts';
 import { count, demandKind, digestIn, frameFormat, text } from './metadata.ts';
 import { type Safetensors, serialize, type Tensor } from './safetensors.ts';
 import type { Position } from './update.ts';
@@ -22,8 +23,8 @@ export interface Weights<Name extends string = string> {
 /** A weights frame of all of `weights`. */
 export function encodeWeights({ model, run, epoch, version }: WeightsHeader, weights: Tensors): Uint8Array<ArrayBuffer> {
   const digest = digestOf(bytesOf(weights.flat));
-  const metadata = { gradwire: frameFormat, kind: 'weights', model, run, epoch: String(epoch), version: String(version), digest };
-  return serialize(denseEntries(weights), metadata);
+  const place = { model, run, epoch: String(epoch), version: String(version) };
+  return sign(serialize(denseEntries(weights), { ...unsigned, gradwire: frameFormat, kind: 'weights', ...place, digest }));
 }
 
 /** Reads and checks a weights frame. Throws `E_FRAME`, `E_FORMAT`, `E_DTYPE`, `E_LAYOUT` or `E_DIGEST`. */

@@ -13,6 +13,7 @@ import { checkGradients } from '../../src/gradients/check.ts';
 import { layout } from '../../src/layout.ts';
 import { Producers } from '../../src/producers.ts';
 import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
+import { Replica } from '../../src/strict-replica.ts';
 import { Tensors } from '../../src/tensors.ts';
 import { sameBits } from '../support/bits.ts';
 import { refused } from '../support/refused.ts';
@@ -182,6 +183,27 @@ test('an update frame carries new values and a check that finds every flipped by
     flipped[i] ^= 128;
     refused('E_CHECK', () => readUpdate(deserialize(flipped), model));
   }
+});
+
+test('a header that was changed on its way is refused by its own check, whatever it says now', () => {
+  const replica = new Replica();
+  const weights = new Tensors(model, f(1, 2, 3, 4, 5, 6, 7, 8, 9, 10));
+  const place = { model: 'm', run: 'r', epoch: 1 };
+  const joined = encodeWeights({ ...place, version: 4 }, weights);
+  const header = { ...place, from: 4, version: 5, encoding: 'f32', learningRate: 0.5, folded: [] } as const;
+  const update = encodeUpdate(header, checkGradients(model, gradients).tensors);
+  const changed = (frame: Uint8Array, from: string, to: string): Uint8Array =>
+    Uint8Array.from(Buffer.from(Buffer.from(frame).toString('latin1').replace(from, to), 'latin1'));
+  const digits = deserialize(update).metadata.header;
+  const own = Buffer.from(update.slice(0, deserialize(update).data.byteOffset)).fill('0', 35, 51);
+  assert.is(digits, digestOf(own), 'as docs/FORMAT.md says');
+  refused('E_CHECK', () => replica.accept(changed(joined, '"version":"4"', '"version":"9"')));
+  refused('E_CHECK', () => replica.accept(changed(joined, '"run":"r"', '"run":"q"')));
+  assert.is(replica.accept(joined), 'applied');
+  refused('E_CHECK', () => replica.accept(changed(update, '"version":"5"', '"version":"6"')));
+  refused('E_CHECK', () => replica.accept(changed(update, `"header":"${digits}"`, `"header":"${'0'.repeat(16)}"`)));
+  assert.equal([replica.version, replica.counts.refused], [4, 4]);
+  assert.is(replica.accept(changed(update, '"header"', '"Header"')), 'applied', 'a frame without it is read');
 });
 
 test('a weights frame is every parameter in layout order, and its digest is that of its data section', () => {

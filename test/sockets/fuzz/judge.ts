@@ -56,39 +56,14 @@ export function judge(frame: Buffer, model: Shapes, name: string): Judged | stri
   }
 }
 
-/**
- * Whether a frame can be read as a client reads it, which takes the last of what stands twice, and its bytes have the hash that its
- * header gives them: only what the header says may be another.
- */
-export function isIntact(frame: Buffer, hash: (bytes: Uint8Array) => string): boolean {
-  try {
-    const { metadata } = read(frame, parseLeniently);
-    const data = frame.subarray(8 + Number(frame.readBigUInt64LE(0)));
-    return hash(data) === metadata.get(metadata.get('kind') === 'weights' ? 'digest' : 'check');
-  } catch (error) {
-    if (error instanceof No) return false;
-    throw error;
-  }
-}
-
-function parseLeniently(header: Buffer): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(header));
-    if (isObject(value)) return value as Record<string, unknown>;
-  } catch {
-    // no header then
-  }
-  throw new No('JSON');
-}
-
 /** Safetensors: length, JSON, bytes without holes or overlap. */
-function read(frame: Buffer, parseHeader = parse): { metadata: Map<string, string>; tensors: Map<string, Entry> } {
+function read(frame: Buffer): { metadata: Map<string, string>; tensors: Map<string, Entry> } {
   demand(frame.byteLength >= 8, 'short');
   const length = frame.readBigUInt64LE(0);
   demand(length <= 2n ** 20n && 8n + length <= BigInt(frame.byteLength), 'length');
   const header = frame.subarray(8, 8 + Number(length));
   const data = frame.subarray(8 + Number(length));
-  const { __metadata__ = {}, ...entries } = parseHeader(header);
+  const { __metadata__ = {}, ...entries } = parse(header);
   demand(isObject(__metadata__), 'metadata');
   const metadata = new Map(Object.entries(__metadata__ as Record<string, string>));
   for (const [key, value] of metadata) demand(typeof value === 'string' && isWhole(key) && isWhole(value), 'metadata value');
