@@ -1,5 +1,5 @@
 // A replica in a page that notes every frame it applies, with the digest of the weights it holds then.
-import { connect, type RemoteReplica, type SocketClass } from 'gradwire/sockets';
+import { type ClientSocket, connect, type RemoteReplica, type SocketClass } from 'gradwire/sockets';
 
 declare const location: { readonly origin: string };
 declare const WebSocket: SocketClass;
@@ -96,17 +96,17 @@ function flip({ buffer, byteOffset, byteLength }: ArrayBufferView): void {
 /** The class with one binary message of all its connections damaged. */
 function flipping(Class: SocketClass, damaged: number): SocketClass {
   let count = 0;
-  return class extends (Class as unknown as typeof EventTarget & SocketClass) {
-    constructor(url: string, protocols: string) {
+  const damage = (event: Event & { readonly data?: unknown }): void => {
+    const { data } = event;
+    if (!(data instanceof ArrayBuffer)) return;
+    count += 1;
+    if (count === damaged) flip(new Uint8Array(data));
+  };
+  return class extends (Class as new (url: string, protocols: string[]) => ClientSocket) {
+    constructor(url: string, protocols: string[]) {
       super(url, protocols);
-      const damage = (event: Event): void => {
-        const { data } = event as Event & { data: unknown };
-        if (!(data instanceof ArrayBuffer)) return;
-        count += 1;
-        if (count === damaged) flip(new Uint8Array(data));
-      };
       // heard before the replica's own handler, which gets the same buffer
       (this as unknown as EventTarget).addEventListener('message', damage);
     }
-  } as unknown as SocketClass;
+  };
 }

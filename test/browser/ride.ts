@@ -1,12 +1,15 @@
 // A page's way through thousands of updates: cuts, sleeps of its tab, and its trainer killed and started again.
 import * as assert from 'uvu/assert';
 import type { EncodingName } from '../../src/encodings/names.ts';
+import { layout } from '../../src/layout.ts';
+import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
 import { ChaosProxy, type Cut } from '../support/proxy.ts';
 import { chance, type Random, whole } from '../support/random.ts';
 import type { Browser, Tab } from '../support/tabs.ts';
 import type { Applied, Following, Progress, Tampering } from './following.ts';
 import type { PublishedDigests } from './history.ts';
 import { Stepper } from './stepper.ts';
+import { batchOn, hyperparameters, shapes } from './trained.mjs';
 
 /** What a way is made of. */
 export interface RideOptions extends Tampering {
@@ -31,6 +34,7 @@ export class Ride {
   readonly #stepper: Stepper;
   readonly #proxy: ChaosProxy;
   readonly #tab: Tab;
+  #cuts = 0;
   #sleeps = 0;
   #restarts = 0;
 
@@ -46,7 +50,9 @@ export class Ride {
     const stepper = await Stepper.start(encoding, backlogFrames);
     const proxy = await ChaosProxy.start(stepper.port, { random });
     const tab = await browser.openTab({ modulePath: 'test/browser/following.ts', argument, socketPort: proxy.port });
-    return new Ride({ stepper, proxy, tab, random });
+    const ride = new Ride({ stepper, proxy, tab, random });
+    await ride.#ask('reached', 0);
+    return ride;
   }
 
   /** The trainer's newest version. */
@@ -55,8 +61,7 @@ export class Ride {
   }
 
   get events(): Events {
-    const { end, reset } = this.#proxy.cuts;
-    return { cuts: end + reset, sleeps: this.#sleeps, restarts: this.#restarts };
+    return { cuts: this.#cuts, sleeps: this.#sleeps, restarts: this.#restarts };
   }
 
   progress(): Promise<Progress> {
@@ -76,8 +81,9 @@ export class Ride {
 
   /** The same, with the connection cut within that burst, most often amid a message. */
   async cut(how: Cut): Promise<void> {
-    this.#proxy.cutAfter(whole(this.#random, 1, burst * 300), how);
+    this.#proxy.cutAfter(whole(this.#random, 1, burst * 200), how);
     await this.step();
+    this.#cuts += 1;
   }
 
   /** The tab sleeps while the trainer goes on by so many versions, or for as long as `during` takes; then it wakes and catches up. */
@@ -99,6 +105,7 @@ export class Ride {
   sleepThroughCut(): Promise<void> {
     return this.sleep(async () => {
       this.#proxy.cut('reset');
+      this.#cuts += 1;
       await this.#stepper.stepTo(this.version + backlogFrames + burst);
     });
   }
@@ -106,20 +113,34 @@ export class Ride {
   /** SIGKILL in the midst of a burst; the next trainer goes on on the same directory. */
   async kill(): Promise<void> {
     await this.#stepper.killBeyond(this.version + burst / 2);
-    this.#proxy.target = this.#stepper.port;
-    this.#restarts += 1;
+    await this.#begin();
     await this.#stepper.stepTo(this.version + burst / 2);
   }
 
-  /** Resolves when the page's weights have that digest. */
-  async became(digest: string): Promise<void> {
-    await this.#ask('became', digest);
+  /** The same while nothing is stepped and the page has everything. */
+  async killIdle(): Promise<void> {
+    await this.#stepper.kill();
+    await this.#begin();
+    await this.step();
+  }
+
+  /** Resolves when the page holds the trainer's parameters, as a fold finds them that shares nothing with the trainer. */
+  async settled(): Promise<void> {
+    const fold = new RMSprop(layout(shapes), hyperparameters);
+    for (let i = 0; i < this.version; i++) fold.step(batchOn(i));
+    await this.#ask('became', fold.digest());
   }
 
   async close(): Promise<void> {
     await this.#tab.close();
     await this.#proxy.close();
     await this.#stepper.end();
+  }
+
+  async #begin(): Promise<void> {
+    await this.#stepper.begin();
+    this.#proxy.target = this.#stepper.port;
+    this.#restarts += 1;
   }
 
   #ask<Name extends keyof Following>(

@@ -6,9 +6,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { EncodingName } from '../../src/encodings/names.ts';
-import type { Said, SteppingOptions } from './stepping.ts';
+import type { TrainerOptions } from '../../streams/trainer.ts';
 
-const program = fileURLToPath(new URL('stepping.ts', import.meta.url));
+const program = fileURLToPath(new URL('stepping.mjs', import.meta.url));
+
+/** What a process says of itself. */
+interface Said {
+  readonly port: number;
+  readonly version: number;
+}
+
+/** What it is told at its start: plain data. */
+interface SteppingOptions extends TrainerOptions {
+  /** The file for lines of epoch, version and digest. */
+  readonly log: string;
+}
 
 /** A trainer's lives, one after the other. Whoever starts it ends it. */
 export class Stepper {
@@ -33,7 +45,7 @@ export class Stepper {
   /** Starts one whose backlog holds so many updates. */
   static async start(encoding: EncodingName, backlogFrames: number): Promise<Stepper> {
     const stepper = new Stepper(encoding, backlogFrames);
-    await stepper.#begin();
+    await stepper.begin();
     return stepper;
   }
 
@@ -52,12 +64,34 @@ export class Stepper {
     await this.#until(() => this.version >= version);
   }
 
-  /** Kills it with SIGKILL in the midst of stepping, and starts it again where it then is, with another port. */
+  /** Kills it with SIGKILL once it has stepped to that version, while it steps further. */
   async killBeyond(version: number): Promise<void> {
     this.#child.send(version + 1000);
     await this.#until(() => this.version >= version);
-    await this.#kill();
-    await this.#begin();
+    await this.kill();
+  }
+
+  /** Kills it with SIGKILL. */
+  async kill(): Promise<void> {
+    const ended = once(this.#child, 'exit');
+    this.#child.kill('SIGKILL');
+    await ended;
+  }
+
+  /** Starts another one on the same directory, on another port. */
+  async begin(): Promise<void> {
+    this.#said = { ...this.#said, port: 0 };
+    this.#ended = '';
+    this.#child = fork(program, [JSON.stringify(this.#options)], { execArgv: [] });
+    this.#child.on('message', (said) => {
+      this.#said = said as Said;
+      this.#heard();
+    });
+    this.#child.on('exit', (code, signal) => {
+      this.#ended = String(signal ?? code);
+      this.#heard();
+    });
+    await this.#until(() => this.port > 0);
   }
 
   /** Everything that it has published so far, by epoch and version: the digests of the weights, more than one where it settled. */
@@ -72,23 +106,8 @@ export class Stepper {
   }
 
   async end(): Promise<void> {
-    await this.#kill();
+    await this.kill();
     rmSync(this.#folder, { recursive: true, force: true });
-  }
-
-  async #begin(): Promise<void> {
-    this.#said = { ...this.#said, port: 0 };
-    this.#ended = '';
-    this.#child = fork(program, [JSON.stringify(this.#options)]);
-    this.#child.on('message', (said) => {
-      this.#said = said as Said;
-      this.#heard();
-    });
-    this.#child.on('exit', (code, signal) => {
-      this.#ended = String(signal ?? code);
-      this.#heard();
-    });
-    await this.#until(() => this.port > 0);
   }
 
   async #until(holds: () => boolean): Promise<void> {
@@ -98,11 +117,5 @@ export class Stepper {
         this.#heard = resolve;
       });
     }
-  }
-
-  async #kill(): Promise<void> {
-    const ended = once(this.#child, 'exit');
-    this.#child.kill('SIGKILL');
-    await ended;
   }
 }
