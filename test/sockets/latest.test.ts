@@ -41,7 +41,7 @@ function watch(replica: RemoteReplica, digests: ReadonlyMap<number, ReadonlySet<
     look();
   });
   const looking = setInterval(look, 1);
-  replica.closed.then(() => clearInterval(looking));
+  void replica.closed.then(() => clearInterval(looking));
   return seen;
 }
 
