@@ -90,7 +90,8 @@ export class Ride {
   async sleep(during: number | (() => Promise<void>)): Promise<void> {
     await this.#tab.sleep();
     let before = await this.progress();
-    while (!before.asleep) before = await this.progress();
+    for (let i = 0; i < 1000 && !before.asleep; i++) before = await this.progress();
+    assert.ok(before.asleep, 'the browser has said that it stops the page');
     if (typeof during === 'number') await this.#stepper.stepTo(this.version + during);
     else await during();
     assert.equal(await this.progress(), before, 'a page that sleeps runs no timer and reads no message');
