@@ -71,20 +71,26 @@ export function run({ heldAt, message }: Tampering): void {
   const following: Following = {
     progress: () => ({ version: replica.version, updates, ticks, asleep, counts: replica.counts }),
     reached: (version) => replica.reached(version),
-    became: async (digest) => {
-      while (replica.digest() !== digest) await next(replica);
-    },
+    became: (digest) => became(replica, digest),
     history: () => history,
   };
   Object.assign(globalThis, { following });
 }
 
-function next(replica: RemoteReplica): Promise<void> {
-  return new Promise((resolve) => {
-    const each = replica.updates$.subscribe(() => {
-      each.unsubscribe();
+// what an encoding owes comes a fraction of a second after the last batch
+const settlesMs = 30_000;
+
+function became(replica: RemoteReplica, digest: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const late = (): void => reject(new Error(`the weights have the digest ${replica.digest()} in place of ${digest}`));
+    const timer = setTimeout(late, settlesMs);
+    const look = (): void => {
+      if (replica.digest() !== digest) return;
+      clearTimeout(timer);
       resolve();
-    });
+    };
+    replica.updates$.subscribe(look);
+    look();
   });
 }
 
