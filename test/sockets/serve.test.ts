@@ -64,7 +64,9 @@ test('a replica that joins is welcomed, gets the weights, and then every update'
       epochs: [[1, 1]],
     });
     const weights = readFrame(await client.nextBinary());
-    assert.equal(weights.metadata, {
+    const { header, ...metadata } = weights.metadata;
+    assert.match(header, /^[0-9a-f]{16}$/);
+    assert.equal(metadata, {
       gradwire: '1',
       kind: 'weights',
       model: 'default',
