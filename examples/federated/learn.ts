@@ -37,6 +37,7 @@ export async function learn({
   const made = rounds.complete.then(() => 'made' as const);
   const none = ended.then(() => 'no worker is left' as const);
   const end = await Promise.race([made, interrupted, none, t.closed.then(() => 'closed' as const)]);
+  rounds.end();
   if (end === 'no worker is left') stage.trouble(end);
   tester.finish();
   await t.close();
@@ -47,17 +48,17 @@ export async function learn({
   return (end === 'made' || end === 'interrupted') && workers.every(({ state }) => state !== 'lost');
 }
 
-/** How it looks now. `over` where the rounds are. */
+/** How it looks now. */
 export function look(
   { t, rounds, workers, tester }: Cast,
-  { shards, over, ...rest }: Pick<View, 'expected' | 'size'> & { shards: readonly Uint32Array[]; over: boolean },
+  { shards, ...rest }: Pick<View, 'expected' | 'size'> & { shards: readonly Uint32Array[] },
 ): View {
   const { made, full, digits, attended, last } = rounds;
   const here = new Set(workers.map(({ producer }) => producer));
   return {
     ...rest,
     ...{ rounds: made, full, digits, last: last.length, version: t.status().folded, score: tester.score },
-    seconds: rounds.seconds(over),
+    seconds: rounds.seconds,
     workers: workers.map(({ name, producer, state, batches, late, bytesUp, loss }, i) => {
       const inTime = attended.get(producer) ?? 0;
       return { name, state, digits: shards[i].length, rounds: inTime, missed: made - inTime, late, batches, bytesUp, loss };

@@ -37,22 +37,22 @@ async function run(options: Options, stage: Stage<View>): Promise<boolean> {
   const count = options.epochs * roundsOfPass(options);
   display.say(`${t.url}  ${directory}  version ${t.version}`);
   for (const line of introduction({ url: t.url, labels, shards, count, round, deadline, skew })) display.say(line);
-  const workers = tasks(options, { url: t.url, until: t.version + count }).map((task) => new WorkerProcess(task, trouble));
+  const workers = tasks(options, { url: t.url, until: t.version + count }).map((task) => new WorkerProcess(task, display));
   const drop = options.drop === true ? Math.ceil(count / 2) : options.drop;
   const onRound = (made: number): void => (made === drop ? workers[0].kill() : undefined);
   const rounds = new Rounds(t, { count, size: round, onRound });
   const tester = new Tester(t.url, trouble);
   const cast = { t, rounds, workers, tester };
-  const view = (over = false): View => look(cast, { shards, over, expected: count, size: round });
+  const view = (): View => look(cast, { shards, expected: count, size: round });
 
-  const wentWell = await learn({ ...cast, stage, view: () => view() });
-  display.update(view(true));
+  const wentWell = await learn({ ...cast, stage, view });
+  display.update(view());
   display.stop();
 
   const { recording = null, snapshot = null, recordedBytes } = t;
   const accuracyAtStart = tester.first?.accuracy ?? null;
   const held = { digest: t.digest(), replica: tester.digest ?? null, backend, recording, snapshot, accuracyAtStart };
-  const summary = summarize(view(true), { deadline, skew, encoding, encodingUp, round, ...held });
+  const summary = summarize(view(), { deadline, skew, encoding, encodingUp, round, ...held });
   stage.print(summary, summaryText(summary, { directory, recordedBytes }));
   return wentWell && summary.replica === summary.digest;
 }

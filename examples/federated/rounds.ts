@@ -17,6 +17,7 @@ export class Rounds {
 
   #startedMs: number | undefined;
   #lastMs = 0;
+  #ended = false;
 
   /** Of this trainer from now on: `count` rounds of `size` batches. `onRound` is told the number of each. */
   constructor(
@@ -45,9 +46,15 @@ export class Rounds {
     this.#startedMs = performance.now();
   }
 
-  /** Seconds since then, up to the last round once they are over. */
-  seconds(over: boolean): number {
-    return this.#startedMs === undefined ? 0 : ((over ? this.#lastMs : performance.now()) - this.#startedMs) / 1000;
+  /** No more rounds are wanted. */
+  end(): void {
+    this.#ended = true;
+  }
+
+  /** Seconds since the workers began, up to the last round once no more are wanted. */
+  get seconds(): number {
+    const untilMs = this.#ended ? this.#lastMs : performance.now();
+    return this.#startedMs === undefined ? 0 : Math.max(0, untilMs - this.#startedMs) / 1000;
   }
 
   #add(producers: readonly string[], { size, digits }: { size: number; digits: number }): void {

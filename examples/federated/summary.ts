@@ -79,7 +79,7 @@ export function summaryText(
     ['accuracy', `${share(accuracy)} of the test digits (${share(accuracyAtStart)} before this run)`],
     [
       'version',
-      `${whole(summary.version)}, each the mean of ${summary.round} batches; ${whole(rounds - fullRounds)} went on with fewer at the deadline`,
+      `${whole(summary.version)}, each the mean of ${summary.round} batches; short ${whole(rounds - fullRounds)}, at the deadline`,
     ],
     ...summary.workers.map((worker): [string, string] => [worker.name, workerText(worker, summary.encodingUp)]),
     ['elsewhere', othersText(summary)],
@@ -98,5 +98,5 @@ export function summaryText(
 
 function workerText({ rounds, missed, late, bytesUp, bytesPerBatch, loss }: WorkerSummary, encoding: string): string {
   const sent = `${decimal(bytesUp / 1e6, 1)} MB up, ${whole(bytesPerBatch ?? Number.NaN)} bytes a batch (${encoding})`;
-  return `in ${whole(rounds)} rounds, missed ${whole(missed)} (${whole(late)} late); ${sent}; loss ${decimal(loss ?? Number.NaN, 4)}`;
+  return `rounds ${whole(rounds)}, missed ${whole(missed)}, late ${whole(late)}; ${sent}; loss ${decimal(loss ?? Number.NaN, 4)}`;
 }

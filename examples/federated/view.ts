@@ -57,7 +57,7 @@ export const roundsDrawing: Drawing<View> = {
     ['speed', `${decimal(view.rounds / view.seconds, 1)} rounds/s   ${whole(view.digits / view.seconds)} digits/s`],
     [
       'trainer',
-      `version ${whole(view.version)}   ${view.last} of ${view.size} workers in time   ${whole(view.rounds - view.full)} rounds short`,
+      `version ${whole(view.version)}   ${view.last} of ${view.size} workers in time   short ${whole(view.rounds - view.full)}`,
     ],
     ['replica', replicaText(view.score)],
     ...view.workers.map((worker): [string, string] => [worker.name, workerText(worker)]),
@@ -70,7 +70,7 @@ export const roundsDrawing: Drawing<View> = {
       `${decimal(view.rounds / view.seconds, 1)} rounds/s`,
       `version ${whole(view.version)}`,
       `${view.last} of ${view.size} workers in time`,
-      `${whole(view.rounds - view.full)} rounds short`,
+      `short ${whole(view.rounds - view.full)}`,
       `losses ${view.workers.map(({ loss }) => decimal(loss, 4)).join(' ')}`,
       `replica ${replicaText(view.score).replaceAll('   ', ', ')}`,
     ].join(', '),
@@ -85,12 +85,12 @@ const states: Readonly<Record<WorkerState, string>> = {
 };
 
 function workerText({ loss, rounds, missed, late, state }: WorkerView): string {
-  return `loss ${decimal(loss, 4)}   in ${whole(rounds)} rounds   missed ${whole(missed)} (${whole(late)} late)${states[state]}`;
+  return `loss ${decimal(loss, 4)}   rounds ${whole(rounds)}   missed ${whole(missed)}   late ${whole(late)}${states[state]}`;
 }
 
 /** Who takes part from elsewhere. */
 export function othersText({ others }: Pick<View, 'others'>): string {
   return others.length === 0
     ? 'nobody'
-    : others.map(({ producer, rounds }) => `${producer} in ${whole(rounds)} rounds`).join('   ');
+    : others.map(({ producer, rounds }) => `${producer}: rounds ${whole(rounds)}`).join('   ');
 }

@@ -1,10 +1,11 @@
 // A worker as the main process sees it: started, started again where it was killed, and what it reports.
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Member, startMember } from '../support/crew.ts';
+import type { Display } from '../support/display.ts';
 import { producerOf, type Task, type WorkerMessage, type WorkerOrder } from './messages.ts';
 
-/** How long a worker that was killed stays away, in milliseconds. */
-export const awayMs = 2000;
+// how long a worker that was killed stays away
+const awayMs = 2000;
 
 /** `joining` loads and connects, `away` was killed and comes back, `lost` does not. */
 export type WorkerState = 'joining' | 'learning' | 'away' | 'lost' | 'done';
@@ -27,14 +28,15 @@ export class WorkerProcess {
   readonly ended: Promise<void>;
 
   readonly #task: Task;
-  readonly #trouble: (line: string) => void;
+  readonly #display: Pick<Display<never>, 'say' | 'warn'>;
   readonly #finishing = new AbortController();
   #member: Member<WorkerMessage, WorkerOrder>;
   #begun = false;
 
-  constructor(task: Task, trouble: (line: string) => void) {
+  /** Starts it. What becomes of it is said in a line each time. */
+  constructor(task: Task, display: Pick<Display<never>, 'say' | 'warn'>) {
     this.#task = task;
-    this.#trouble = trouble;
+    this.#display = display;
     this.producer = producerOf(task.number);
     this.#member = this.#start();
     this.name = this.#member.name;
@@ -65,6 +67,11 @@ export class WorkerProcess {
     this.#member.send({ type: 'finish' });
   }
 
+  #return(): void {
+    this.begin();
+    this.#display.say(`${this.name} is back`);
+  }
+
   async #live(): Promise<void> {
     for (let before = 0; ; before = this.batches) {
       const reason = await this.#member.ended;
@@ -73,7 +80,7 @@ export class WorkerProcess {
       const returns = this.batches > before;
       this.state = returns ? 'away' : 'lost';
       const then = returns ? `, and it is started again in ${awayMs / 1000} s` : '';
-      this.#trouble(`${reason ?? `${this.name} ended early`}; the rounds go on without it${then}`);
+      this.#display.warn(`${reason ?? `${this.name} ended early`}; the rounds go on without it${then}`);
       if (!returns) return;
       await delay(awayMs, undefined, { signal: this.#finishing.signal }).catch(() => undefined);
       if (this.#finishing.signal.aborted) return;
@@ -86,7 +93,7 @@ export class WorkerProcess {
     const member = startMember<WorkerMessage, WorkerOrder>(import.meta.url, { role: 'worker', number: this.#task.number, args });
     this.state = 'joining';
     member.onMessage((message) => {
-      if (message.type === 'ready' && this.#begun) this.begin();
+      if (message.type === 'ready' && this.#begun) this.#return();
       if (message.type === 'done') {
         this.state = 'done';
         member.dismiss();
