@@ -29,6 +29,8 @@ export interface Options {
   readonly directory?: string;
   /** 8080, or a free one where that is taken, unless it is given. */
   readonly port?: number;
+  /** Origins of pages that may take part. */
+  readonly allowOrigin?: readonly string[];
   readonly json?: boolean;
 }
 
@@ -56,6 +58,7 @@ export function readOptions(args: readonly string[]): Options {
     .addOption(encodingOption('--encoding <name>', 'of the updates').default('f32'))
     .addOption(encodingOption('--encoding-up <name>', 'of the gradients that workers send').default('f16'));
   const options = withPlace(command, 'federated')
+    .option('--allow-origin <origins...>', 'pages from elsewhere that may take part, as http://localhost:5173')
     .option('--json', 'print nothing but the final summary, as one line of JSON')
     .addHelpText('after', '\nExample:\n  $ npm run example:federated -- --skew 0.5 --encoding-up int8 --drop')
     .parse([...args], { from: 'user' })

@@ -79,8 +79,10 @@ export class WorkerProcess {
       // what ends before its first batch would do so again
       const returns = this.batches > before;
       this.state = returns ? 'away' : 'lost';
-      const then = returns ? `, and it is started again in ${awayMs / 1000} s` : '';
-      this.#display.warn(`${reason ?? `${this.name} ended early`}; the rounds go on without it${then}`);
+      const then = returns
+        ? `and it is started again in ${awayMs / 1000} s`
+        : 'and it is not started again, for it made no batch';
+      this.#display.warn(`${reason ?? `${this.name} ended early`}; the rounds go on without it, ${then}`);
       if (!returns) return;
       await delay(awayMs, undefined, { signal: this.#finishing.signal }).catch(() => undefined);
       if (this.#finishing.signal.aborted) return;

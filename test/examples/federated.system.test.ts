@@ -102,11 +102,18 @@ test('control: without a deadline the rounds wait for it', async () => {
   const { code } = await run('waiting', args, async (pid, printed) => {
     await versionReached(printed, 10);
     process.kill(childrenOf(pid, '"number":2')[0], 'SIGKILL');
+    const { version: stopped } = await statusOf(printed);
+    let last = stopped;
+    for (
+      let { version } = await statusOf(printed);
+      !printed().includes('worker 2 is back');
+      { version } = await statusOf(printed)
+    ) {
+      last = version;
+      await delay(20);
+    }
     // with what was under way when it died
-    const stopped = await versionReached(printed, 11);
-    while (!printed().includes('worker 2 is back')) await delay(20);
-    const { version } = await statusOf(printed);
-    assert.ok(version <= stopped + 2, `version ${version}, it was ${stopped} when the worker died`);
+    assert.ok(last <= stopped + 2, `version ${last}, it was ${stopped} when the worker died`);
     process.kill(pid, 'SIGINT');
   });
   assert.is(code, 0);
@@ -115,10 +122,10 @@ test('control: without a deadline the rounds wait for it', async () => {
 test('--drop kills a worker in the middle of a run that makes all its rounds, with few bytes up in topk', async () => {
   const args = '--digits 1280 --workers 2 --deadline 300 --drop --encoding-up topk';
   const summary = await summaryOf('dropped', args, /^worker 1 was ended by SIGKILL; [^\n]+\n$/);
-  assert.is(summary.version, 20);
+  assert.ok(summary.rounds >= 20, `${summary.rounds} rounds`);
   const [first] = summary.workers;
   assert.ok(first.missed > 0, `missed ${first.missed}`);
-  assert.is(first.missed + first.rounds, 20);
+  assert.is(first.missed + first.rounds, summary.rounds);
   assert.ok(Number(first.bytesPerBatch) < 20_000, `${first.bytesPerBatch} bytes a batch`);
   assert.is(summary.replica, summary.digest);
 });
@@ -174,7 +181,8 @@ test('bad input ends in one clear line', async () => {
 test('--help shows every option and an example', async () => {
   const { code, stdout } = await runProgram(main, ['--help']);
   assert.is(code, 0);
-  const names = 'workers round deadline skew drop epochs digits batch lr seed encoding encoding-up directory port json';
+  const names =
+    'workers round deadline skew drop epochs digits batch lr seed encoding encoding-up allow-origin directory port json';
   for (const name of names.split(' ')) assert.match(stdout, `--${name} `);
   assert.match(stdout, 'npm run example:federated -- --skew 0.5');
 });
