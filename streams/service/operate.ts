@@ -14,7 +14,7 @@ export function isAddress(text: string): boolean {
 export interface Operation {
   /** As `serve` printed it; `/models/<name>` may stand behind it. */
   readonly url: string;
-  /** The model's name; the one in the address, or `default`, unless told. */
+  /** The model's name; the one in the address, or the server's one model, unless told. */
   readonly model?: string;
   readonly action: 'rollback' | 'hold' | 'release';
   readonly body?: object;
@@ -64,5 +64,6 @@ function addressOf(text: string, model: string | undefined): string {
   const asked = model === undefined ? undefined : encodeURIComponent(model);
   if (named !== undefined && asked !== undefined && named !== asked)
     return wrong(`it is not of the model ${quote(String(model))}`);
-  return `${protocol.replace('ws', 'http')}//${host}/models/${named ?? asked ?? 'default'}`;
+  const name = named ?? asked;
+  return `${protocol.replace('ws', 'http')}//${host}${name === undefined ? '' : `/models/${name}`}`;
 }

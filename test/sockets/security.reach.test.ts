@@ -1,11 +1,8 @@
 // Who reaches a server: addresses it binds to, names and origins it lets in, and TLS.
-import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { request } from 'node:https';
 import { createServer } from 'node:net';
-import { networkInterfaces, tmpdir } from 'node:os';
-import { join as joinPath } from 'node:path';
+import { networkInterfaces } from 'node:os';
 import { connect as connectTls } from 'node:tls';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -13,6 +10,7 @@ import { GradwireError } from '../../src/errors.ts';
 import { connect, type ServeOptions, serve } from '../../streams/sockets/index.ts';
 import { isLoopback } from '../../streams/sockets/server/loopback.ts';
 import { serveOptionsOf } from '../../streams/sockets/server/serve-options.ts';
+import { selfSigned } from '../support/certificate.ts';
 import { needs } from '../support/needs.ts';
 import { refused } from '../support/refused.ts';
 import { ask } from './ask.ts';
@@ -134,19 +132,6 @@ test("a page of an allowed origin may read the answers, and its browser's questi
     const foreign = await ask(port, weights, { method: 'OPTIONS', headers: evil });
     assert.equal([foreign.status, foreign.headers['access-control-allow-origin']], [403, undefined]);
   }));
-
-/** A certificate for localhost and 127.0.0.1 that has signed itself, and its key. */
-function selfSigned(): { cert: string; key: string } {
-  const folder = mkdtempSync(joinPath(tmpdir(), 'gradwire-tls-'));
-  const [key, cert] = [joinPath(folder, 'key.pem'), joinPath(folder, 'cert.pem')];
-  const names = 'subjectAltName=DNS:localhost,IP:127.0.0.1';
-  const words = `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost -addext ${names} -keyout ${key} -out ${cert}`;
-  const { status, stderr } = spawnSync('openssl', words.split(' '), { encoding: 'utf8' });
-  if (status !== 0) throw new Error(stderr);
-  const pair = { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') };
-  rmSync(folder, { recursive: true });
-  return pair;
-}
 
 /** The status of a GET over TLS. */
 async function getSecurely(port: number, ca: string, headers: Record<string, string>): Promise<number> {

@@ -108,6 +108,21 @@ for (const [method, path, open, allowed] of [
     }));
 }
 
+for (const action of ['rollback', 'hold', 'release']) {
+  for (const path of [`/models/default/${action}`, `/${action}`]) {
+    test(`POST ${path} is for the scope admin alone`, () =>
+      withStand({ tokens }, async (_, port) => {
+        assert.is((await ask(port, path, { method: 'POST' })).status, 401);
+        for (const { token } of tokens) {
+          const { status, headers } = await ask(port, path, { method: 'POST', headers: bearer(token) });
+          // a stand has nothing to steer
+          assert.is(status, token === admin ? 503 : 403, token);
+          if (token !== admin) assert.match(String(headers['www-authenticate']), /scope="admin"$/);
+        }
+      }));
+  }
+}
+
 test('a refused batch changes nothing, and strangers are not told which paths and models there are', () =>
   withStand({ tokens }, async (stand, port) => {
     await ask(port, '/models/default/gradients', { ...post, headers: bearer(reader) });

@@ -36,7 +36,7 @@ export async function runInBrowser(
 ): Promise<unknown> {
   const page = await servePage(modulePath, argument, socketPort);
   const folder = mkdtempSync(join(tmpdir(), `gradwire-browser-${process.pid}-`));
-  const child = start(page.url, folder);
+  const child = startBrowser(page.url, folder);
   const printed = collect(child.stderr as Readable);
   const closed = once(child, 'close');
   let timer: NodeJS.Timeout | undefined;
@@ -77,10 +77,10 @@ const quiet = [
   '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
 ];
 
-/** Starts the browser in a process group of its own. */
-function start(url: string, folder: string): ChildProcess {
+/** Starts the browser in a process group of its own; `folder` is where it keeps what it knows. */
+export function startBrowser(url: string, folder: string): ChildProcess {
   const root = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
-  // nobody speaks through the pipe: where a test is killed, its end ends the browser
+  // whether or not somebody speaks through the pipe: where a test is killed, its end ends the browser
   return spawn(browser, [...quiet, ...root, '--remote-debugging-pipe', `--user-data-dir=${folder}`, url], {
     stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
     detached: true,
@@ -88,7 +88,7 @@ function start(url: string, folder: string): ChildProcess {
 }
 
 /** The last of what a stream said, read all the time so that its writer never waits. */
-function collect(stream: Readable, most: number = 8000): () => string {
+export function collect(stream: Readable, most: number = 8000): () => string {
   let text = '';
   stream.setEncoding('utf8').on('data', (more: string) => {
     text = (text + more).slice(-most);

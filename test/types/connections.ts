@@ -40,6 +40,35 @@ connect(8080);
 // @ts-expect-error a version is a number
 await replica.reached('3');
 
+const stamp = replica.stamp();
+Math.max(stamp.epoch, stamp.version, stamp.ageMs, stamp.run.length);
+// @ts-expect-error a stamp has no weights
+stamp.weights.get('dense/bias');
+// @ts-expect-error the age is in milliseconds
+Math.abs(stamp.age);
+
+Math.abs(replica.read((weights, { version: read }) => weights.get('dense/bias')[0] + read));
+// @ts-expect-error what is read is what the function gives
+replica.read((weights) => weights.get('dense/bias')[0]).toUpperCase();
+// @ts-expect-error there is no such tensor
+replica.read((weights) => weights.get('dense/bais'));
+// @ts-expect-error a stamp says version, not step
+replica.read((_, { step }) => step);
+// @ts-expect-error reading takes a function
+replica.read('dense/bias');
+
+const part = connect<Name>(t.url, { tensors: ['dense/bias'] });
+part.weights.get('dense/bias');
+connect<'dense/bias'>(t.url, { tensors: ['dense/bias'] }).read((weights) => weights.get('dense/bias'));
+// @ts-expect-error a misspelled tensor
+connect<Name>(t.url, { tensors: ['dense/bais'] });
+// @ts-expect-error names stand in a list
+connect(t.url, { tensors: 'dense/bias' });
+// @ts-expect-error a tensor that is not followed is not there
+connect(t.url, { tensors: ['dense/bias'] as const }).weights.get('dense/kernel');
+// @ts-expect-error a worker needs all tensors
+connect(t.url, { role: 'worker', tensors: ['dense/bias'] });
+
 const worker = connect<Name>(t.url, { role: 'worker', producer: 'w1' });
 const { version, duplicate } = await worker.push({
   gradients: { 'dense/bias': bias },

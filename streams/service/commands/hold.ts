@@ -16,7 +16,7 @@ export function holdCommand(): Command {
     .description('hold publication: replicas stay at their version, while the trainer goes on folding and acknowledging')
     .argument('<url>', 'the trainer, as its `serve` printed it')
     .option('--reason <text>', "why, for the trainer's status")
-    .option('--model <name>', 'which model (default: the one in the URL, or default)');
+    .option('--model <name>', 'which model (default: the one in the URL, or the only one)');
   return addConnectAccess(command)
     .option('--json', 'one JSON object')
     .addHelpText('after', '\nExample:\n  gradwire hold http://localhost:8080 --reason "the score fell"\n')

@@ -14,7 +14,7 @@ export function releaseCommand(): Command {
   const command = new Command('release')
     .description('end a hold: what was held back is published as one update')
     .argument('<url>', 'the trainer, as its `serve` printed it')
-    .option('--model <name>', 'which model (default: the one in the URL, or default)');
+    .option('--model <name>', 'which model (default: the one in the URL, or the only one)');
   return addConnectAccess(command)
     .option('--json', 'one JSON object')
     .addHelpText('after', '\nExample:\n  gradwire release http://localhost:8080\n')

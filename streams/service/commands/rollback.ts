@@ -18,7 +18,7 @@ export function rollbackCommand(): Command {
     .description('make the whole state of an earlier version the newest, as a new version; what came after it is undone')
     .argument('<trainer>', 'a trainer that runs, as its `serve` printed it, or the directory of one that does not')
     .requiredOption('--to <version>', 'the version to go back to', integer(0))
-    .option('--model <name>', 'which model (default: the one in the URL, or default)');
+    .option('--model <name>', 'which model (default: the one in the URL, or the only one)');
   return addConnectAccess(command)
     .option('--json', 'one JSON object')
     .addHelpText('after', '\nExample:\n  gradwire rollback http://localhost:8080 --to 1200\n  gradwire rollback run --to 1200\n')

@@ -104,20 +104,26 @@ function posting(handler: Handler): Record<string, Handler> {
   return Object.assign(Object.create(null), { POST: handler });
 }
 
+const controls = [
+  ['rollback', posting(guarded('admin', postRollback))],
+  ['hold', posting(guarded('admin', postHold))],
+  ['release', posting(guarded('admin', postRelease))],
+] as const;
+
+// as a WebSocket without /models/<name>, what steers a trainer is for the one model that the server has
 const roots = new Map([
   ['', reading(guarded('read', showPage))],
   ['healthz', reading((exchange) => replyJson(exchange, 200, { status: 'ok' }))],
   ['readyz', reading(showReadiness)],
   ['metrics', reading(guarded('read', showMetrics))],
+  ...controls,
 ]);
 
 const underModel = new Map([
   ['', reading(guarded('read', showStatus))],
   ['weights.safetensors', reading(guarded('read', sendWeights))],
   ['gradients', posting(guarded('push', postGradients))],
-  ['rollback', posting(guarded('admin', postRollback))],
-  ['hold', posting(guarded('admin', postHold))],
-  ['release', posting(guarded('admin', postRelease))],
+  ...controls,
 ]);
 
 function showPage(exchange: Exchange, { served }: HttpContext): void {
