@@ -36,7 +36,7 @@ export async function runInBrowser(
 ): Promise<unknown> {
   const page = await servePage(modulePath, argument, socketPort);
   const folder = mkdtempSync(join(tmpdir(), `gradwire-browser-${process.pid}-`));
-  const child = start(page.url, folder);
+  const child = startBrowser(page.url, folder);
   const printed = collect(child.stderr as Readable);
   const closed = once(child, 'close');
   let timer: NodeJS.Timeout | undefined;
@@ -77,8 +77,8 @@ const quiet = [
   '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
 ];
 
-/** Starts the browser in a process group of its own. */
-function start(url: string, folder: string): ChildProcess {
+/** Starts the browser in a process group of its own, at an address and with its files in a folder. Its fourth and fifth stream take and give the DevTools protocol. */
+export function startBrowser(url: string, folder: string): ChildProcess {
   const root = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
   // nobody speaks through the pipe: where a test is killed, its end ends the browser
   return spawn(browser, [...quiet, ...root, '--remote-debugging-pipe', `--user-data-dir=${folder}`, url], {
