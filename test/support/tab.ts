@@ -82,7 +82,7 @@ export class Chromium {
 
 /** One tab. */
 export class Tab {
-  /** What went wrong in the page: errors that nobody caught, and what the browser's console was told. */
+  /** What went wrong in the page: errors that nobody caught, and those that the browser itself told of. */
   readonly troubles: string[] = [];
   readonly send: (method: string, fields?: Fields) => Promise<Fields>;
 
@@ -92,8 +92,13 @@ export class Tab {
 
   /** An event of the protocol. */
   hear(method: string, fields: Fields): void {
-    if (method === 'Runtime.exceptionThrown') this.troubles.push(JSON.stringify(fields.exceptionDetails));
-    if (method === 'Log.entryAdded') this.troubles.push(JSON.stringify(fields.entry));
+    const { exceptionDetails, entry } = fields as {
+      exceptionDetails?: { exception?: Fields; text: string };
+      entry?: { level: string; text: string };
+    };
+    if (method === 'Runtime.exceptionThrown')
+      this.troubles.push(String(exceptionDetails?.exception?.description ?? exceptionDetails?.text));
+    if (entry?.level === 'error') this.troubles.push(entry.text);
   }
 
   /** What an expression is in the page, as JSON. */
@@ -155,6 +160,6 @@ export class Tab {
 
   async #state(): Promise<string> {
     const text = await this.evaluate<string>('document.body.innerText').catch(String);
-    return `the page says ${JSON.stringify(text)}, and its troubles are ${this.troubles.join(', ') || 'none'}`;
+    return `the page says ${JSON.stringify(text)}, and its troubles are ${[...new Set(this.troubles)].join(', ') || 'none'}`;
   }
 }

@@ -39,7 +39,7 @@ function showFigures(): void {
     tell({ version: whole(version), age: `${whole(ageMs)} ms`, digest: replica.digest() });
     element('digest', HTMLElement).dataset.version = String(version);
   });
-  const came = connections < 2 ? '' : `, ${resumed} resumed, ${reset} started over`;
+  const came = connections < 2 ? '' : ` (${resumed} resumed, ${reset} anew)`;
   tell({ connections: `${connections}${came}` });
 }
 

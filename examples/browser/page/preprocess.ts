@@ -6,6 +6,9 @@ export const side = 28;
 // what the strokes may have of it
 const boxSide = 20;
 
+// where the centre of mass of MNIST's digits is: in the middle of the pixel right and below of the centre
+const middle = side / 2 + 0.5;
+
 /** How much ink is where: rows of `width`, 0 is paper, 255 is ink. */
 export interface Ink {
   readonly width: number;
@@ -17,20 +20,32 @@ export interface Ink {
 export function preprocess(ink: Ink): Float32Array | undefined {
   const found = measure(ink);
   if (found === undefined) return undefined;
-  const scale = Math.max(found.width, found.height) / boxSide;
+  const scale = Math.max(found.right - found.left, found.bottom - found.top) / boxSide;
+  // MNIST's digits were moved by whole pixels
+  const firstX = Math.round(middle - (found.x - found.left) / scale);
+  const firstY = Math.round(middle - (found.y - found.top) / scale);
   const pixels = new Float32Array(side * side);
   for (let y = 0; y < side; y++) {
-    const top = found.y + (y - side / 2) * scale;
+    const top = found.top + (y - firstY) * scale;
     for (let x = 0; x < side; x++) {
-      const left = found.x + (x - side / 2) * scale;
+      const left = found.left + (x - firstX) * scale;
       pixels[y * side + x] = meanOf(ink, { left, top, size: scale }) / 255;
     }
   }
   return pixels;
 }
 
-/** The sides of the box around the ink, and its centre of mass. */
-function measure({ width, height, values }: Ink): { x: number; y: number; width: number; height: number } | undefined {
+/** The edges of the box around some ink, and its centre of mass. */
+interface Found {
+  readonly left: number;
+  readonly right: number;
+  readonly top: number;
+  readonly bottom: number;
+  readonly x: number;
+  readonly y: number;
+}
+
+function measure({ width, height, values }: Ink): Found | undefined {
   let [mass, sumX, sumY] = [0, 0, 0];
   let [left, right, top, bottom] = [width, 0, height, 0];
   for (let y = 0; y < height; y++)
@@ -46,7 +61,7 @@ function measure({ width, height, values }: Ink): { x: number; y: number; width:
       bottom = Math.max(bottom, y + 1);
     }
   if (mass === 0) return undefined;
-  return { x: sumX / mass, y: sumY / mass, width: right - left, height: bottom - top };
+  return { left, right, top, bottom, x: sumX / mass, y: sumY / mass };
 }
 
 /** The mean ink in a square, of which pixels at its edge are in part; outside the drawing is paper. */
