@@ -94,11 +94,11 @@ export class Tab {
   hear(method: string, fields: Fields): void {
     const { exceptionDetails, entry } = fields as {
       exceptionDetails?: { exception?: Fields; text: string };
-      entry?: { level: string; text: string };
+      entry?: { level: string; text: string; url?: string };
     };
     if (method === 'Runtime.exceptionThrown')
       this.troubles.push(String(exceptionDetails?.exception?.description ?? exceptionDetails?.text));
-    if (entry?.level === 'error') this.troubles.push(entry.text);
+    if (entry?.level === 'error') this.troubles.push(`${entry.text} ${entry.url}`);
   }
 
   /** What an expression is in the page, as JSON. */

@@ -45,7 +45,8 @@ export class Sketch {
     const { width, height } = this.#canvas;
     const small = imageOf(pixels, this.#color);
     this.#context.clearRect(0, 0, width, height);
-    this.#context.imageSmoothingQuality = 'high';
+    // as they are: blurred edges would make it another digit
+    this.#context.imageSmoothingEnabled = false;
     this.#context.drawImage(small, 0, 0, width, height);
     this.#changed();
   }
