@@ -76,6 +76,22 @@ export const errorCodes = [
 /** One of the stable codes in `docs/ERRORS.md`. */
 export type ErrorCode = (typeof errorCodes)[number];
 
+/**
+ * The codes of what is wrong in a batch itself, not with its moment: it would be refused whenever it came, and sending it again is
+ * no use. Its producer makes bad gradients.
+ */
+export const contentCodes: readonly ErrorCode[] = [
+  'E_BATCH',
+  'E_BATCH_EMPTY',
+  'E_UNKNOWN',
+  'E_SHAPE',
+  'E_DTYPE',
+  'E_ROWS',
+  'E_NONFINITE',
+  'E_RANGE',
+  'E_NORM',
+];
+
 /** What an error may carry beside its code and text. */
 export interface ErrorDetails {
   /** The error underneath, where there is one. */

@@ -105,6 +105,13 @@ export class Producers {
     if (silent !== undefined) this.#producers.delete(silent);
   }
 
+  /** A batch that is noted becomes another version than was said; nothing where a newer epoch of its producer is known. */
+  move({ producer, producerEpoch, sequence }: BatchIdentity, version: number): void {
+    const known = this.#producers.get(producer);
+    const taken = known?.epoch === producerEpoch ? known.taken.get(sequence) : undefined;
+    if (taken !== undefined) this.note({ producer, producerEpoch, sequence }, taken.payload, version);
+  }
+
   /** Notes what was folded as `version`: a batch, or every batch of a round. */
   noteFolded({ header, payload, parts }: FoldedBatch, version: number): void {
     if (parts === undefined) this.note(header, payload, version);

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { errorCodes, GradwireError, quote, refuseUnknownOptions } from '../src/errors.ts';
+import { contentCodes, errorCodes, GradwireError, quote, refuseUnknownOptions } from '../src/errors.ts';
 import { refused } from './support/refused.ts';
 
 const top = fileURLToPath(new URL('..', import.meta.url));
@@ -18,6 +18,19 @@ test('every code has its paragraph in docs/ERRORS.md, and the document names no 
     ([, code]) => code,
   );
   assert.equal([...explained].sort(), [...errorCodes].sort());
+});
+
+test('the refusals for content are codes of the list, and those that the documents name so', () => {
+  const read = (name: string): string => readFileSync(`${top}docs/${name}`, 'utf8');
+  const codes = (text = '', mark = /E_[A-Z_0-9]+/g): string[] => text.match(mark) ?? [];
+  const section = /^## The content of a batch$(.*?)^## /ms.exec(read('ERRORS.md'))?.[1];
+  const quarantine = /^\*\*Quarantine\.\*\* What counts: ([^.]+)\./m.exec(read('WIRE.md'))?.[1];
+  assert.equal(
+    contentCodes.filter((code) => !errorCodes.includes(code)),
+    [],
+  );
+  assert.equal(codes(section, /(?<=^\*\*)E_[A-Z_0-9]+(?=\*\*)/gm), [...contentCodes], 'docs/ERRORS.md');
+  assert.equal(codes(quarantine), [...contentCodes], 'docs/WIRE.md');
 });
 
 test('every code is thrown somewhere', () => {

@@ -164,6 +164,36 @@ test('a worker that is killed holds a round up to its deadline and no longer, an
   for (const each of [...workers, t]) await each.close();
 });
 
+test('a rollback in rounds is a version of its own: what waits for a round goes into the next, and all of it survives a restart', async ({
+  directory,
+}) => {
+  const t = await open({ synchronous: { workers: 2 }, directory });
+  for (let i = 1; i <= 3; i++)
+    await Promise.all(['a', 'b'].map((producer) => t.push({ gradients: bias(i), producer, sequence: i, base: i - 1 })));
+  const waiting = t.push({ gradients: bias(9), producer: 'a', producerEpoch: 7, sequence: 4, base: 3 });
+  assert.equal(await t.rollback(1), { version: 4, to: 1 });
+  const fold = new RMSprop(model, optimizer);
+  fold.step(bias(1));
+  assert.is(t.digest(), fold.digest());
+  const last = await t.push({ gradients: bias(9), producer: 'b', sequence: 4, base: 4 });
+  assert.equal(
+    [await waiting, last].map(({ version, duplicate }) => [version, duplicate]),
+    [
+      [5, false],
+      [5, false],
+    ],
+  );
+  fold.step(bias(9));
+  assert.is(t.digest(), fold.digest());
+  await t.close();
+  const { ok, digest } = await verify(directory);
+  assert.equal([ok, digest], [true, fold.digest()]);
+  const again = await open({ synchronous: { workers: 2 }, directory });
+  const resent = await again.push({ gradients: bias(9), producer: 'a', producerEpoch: 7, sequence: 4, base: 3 });
+  assert.equal([resent.version, resent.duplicate], [5, true]);
+  await again.close();
+});
+
 test('control: without a deadline the round waits for a worker that does not come', async () => {
   const t = await open({ synchronous: { workers: 2 } });
   const first = t.push({ gradients: bias(1), producer: 'a' });

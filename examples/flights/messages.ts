@@ -1,6 +1,6 @@
 // What the main process and its workers and replicas say to each other, over the channel that `fork` opens.
 import type { Failure } from '../support/child.ts';
-import type { RangeQuestion } from '../support/ranges.ts';
+import type { BorrowerMessage } from '../support/lending.ts';
 import type { Counts } from './metrics.ts';
 
 /** What a worker did since its last report. Staleness: batches that others folded between reading the weights and applying the gradient. */
@@ -11,8 +11,8 @@ export interface Report {
   readonly stalenessMax: number;
 }
 
-/** From a worker. `done` says that all it was handed is learned. */
-export type WorkerMessage = RangeQuestion | { type: 'report'; report: Report } | { type: 'done' } | Failure;
+/** From a worker. */
+export type WorkerMessage = BorrowerMessage<Report>;
 
 /** To a replica: `where` asks for its lag behind `version`; `finish` asks for its digest once it has reached `version`. */
 export type ReplicaQuestion = { type: 'where'; version: number } | { type: 'finish'; version: number };

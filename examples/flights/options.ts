@@ -1,5 +1,5 @@
 // The command line of the flights example.
-import { between, program } from '../support/command-line.ts';
+import { between, program, withPlace } from '../support/command-line.ts';
 
 /** What a user may choose. */
 export interface Options {
@@ -18,7 +18,7 @@ export interface Options {
 
 /** Reads the arguments after the program's name. A mistake prints one line and ends the process with exit code 2. */
 export function readOptions(args: readonly string[]): Options {
-  return program('npm start --')
+  const command = program('npm start --')
     .description(
       'Learns from 3,000,000 real US flights which of them will be late: a trainer, workers that predict each flight before ' +
         'they learn from it, and replicas that hold the live weights. All that is learned is recorded.',
@@ -26,13 +26,8 @@ export function readOptions(args: readonly string[]): Options {
     .option('--limit <flights>', 'flights of this run (default: to the end of the data)', between(1, 1e12))
     .option('--workers <count>', 'worker processes', between(1, 64), 2)
     .option('--replicas <count>', 'replica processes', between(0, 64), 2)
-    .option('--batch <flights>', 'flights in one batch of gradients', between(1, 4096), 64)
-    .option('--directory <path>', 'recording and snapshots; an earlier run there goes on (default: a fresh runs/flights-N)')
-    .option(
-      '--port <number>',
-      'port of the trainer, 0 for a free one (default: 8080, or a free one where it is taken)',
-      between(0, 65_535),
-    )
+    .option('--batch <flights>', 'flights in one batch of gradients', between(1, 4096), 64);
+  return withPlace(command, 'flights')
     .option('--quiet', 'print nothing but the final summary, as one line of JSON')
     .addHelpText('after', '\nExample:\n  $ npm start -- --limit 200000 --workers 2 --replicas 1 --directory runs/mine')
     .parse([...args], { from: 'user' })

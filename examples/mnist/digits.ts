@@ -2,21 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-
-/** Pixels of a digit: 28 rows of 28. */
-export const pixelCount: number = 28 * 28;
+import { type Digits, pixelCount } from './network.ts';
 
 /** Digits to learn from. */
 export const trainingCount = 60_000;
-
-/** Images, one after the other, and what each of them shows. */
-export interface Digits {
-  readonly count: number;
-  /** {@link pixelCount} a digit, row by row: 0 is paper, 255 is ink. */
-  readonly pixels: Uint8Array;
-  /** 0 to 9. */
-  readonly labels: Uint8Array;
-}
 
 /** Reads the digits to learn from, or those to test with. Throws where the package is not as it should be. */
 export function readDigits(which: 'training' | 'test', folder: string = dataFolder()): Digits {

@@ -1,6 +1,6 @@
 // What the main process, its workers and its replica say to each other, over the channel that `fork` opens.
 import type { Failure } from '../support/child.ts';
-import type { RangeQuestion } from '../support/ranges.ts';
+import type { BorrowerMessage } from '../support/lending.ts';
 
 /** What a worker did since its last report. Staleness: batches that others folded between reading the weights and applying the gradient. */
 export interface Report {
@@ -12,8 +12,8 @@ export interface Report {
   readonly stalenessMax: number;
 }
 
-/** From a worker. `done` says that all it was handed is learned. */
-export type WorkerMessage = RangeQuestion | { type: 'report'; report: Report } | { type: 'done' } | Failure;
+/** From a worker. */
+export type WorkerMessage = BorrowerMessage<Report>;
 
 /** How the replica's weights do. */
 export interface Score {

@@ -1,9 +1,22 @@
-// The network 784-128-10 in TensorFlow.js, its examples as tensors, and its accuracy.
+// The network 784-128-10 in TensorFlow.js, its examples as tensors, and its accuracy; for Node and for pages.
 import type { Tensor2D } from '@tensorflow/tfjs';
-import type { Tf } from '../support/load-tensorflow.ts';
-import { type Digits, pixelCount } from './digits.ts';
+
+/** TensorFlow.js, as far as all its builds have it. */
+type Tf = typeof import('@tensorflow/tfjs');
+
+/** Pixels of a digit: 28 rows of 28. */
+export const pixelCount: number = 28 * 28;
 
 const classes = 10;
+
+/** Images, one after the other, and what each of them shows. */
+export interface Digits {
+  readonly count: number;
+  /** {@link pixelCount} a digit, row by row: 0 is paper, 255 is ink. */
+  readonly pixels: Uint8Array;
+  /** 0 to 9. */
+  readonly labels: Uint8Array;
+}
 
 /** The network as a compiled model, its weights drawn by `seed`; `hidden/kernel`, `hidden/bias`, `out/kernel`, `out/bias`. */
 export function network(tf: Tf, seed: number): import('@tensorflow/tfjs').Sequential {

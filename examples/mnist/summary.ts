@@ -1,6 +1,6 @@
 // The end of a run: as one line of JSON for programs, and as text for people.
+import type { EncodingName } from '../support/command-line.ts';
 import { decimal, quoted, rounded, whole } from '../support/text.ts';
-import type { EncodingName } from './options.ts';
 import { percent, type View } from './view.ts';
 
 /** What a run came to. */
@@ -83,7 +83,8 @@ export function summaryText(
   ].join('\n');
 }
 
-function verdict({ digest, replica }: Summary): string {
+/** Whether the replica holds what the trainer published, in words. */
+export function verdict({ digest, replica }: Pick<Summary, 'digest' | 'replica'>): string {
   if (replica === null) return 'xxHash64 of the published weights';
   return replica === digest
     ? 'equal: the replica holds the weights of the trainer bit for bit'

@@ -45,7 +45,8 @@ export const digitsDrawing: Drawing<View> = {
     ].join(', '),
 };
 
-function replicaText(score: Score | undefined): string {
+/** How the replica's weights do, in words. */
+export function replicaText(score: Score | undefined): string {
   if (score === undefined) return 'joining';
   return `${percent(score.accuracy)} of the test digits   at version ${whole(score.version)}`;
 }

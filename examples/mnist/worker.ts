@@ -4,12 +4,13 @@ import { connect } from 'gradwire/sockets';
 import { trainFrom } from 'gradwire/tfjs';
 import { lastValueFrom } from 'rxjs';
 import { runChild, tell } from '../support/child.ts';
+import type { EncodingName } from '../support/command-line.ts';
 import { loadTensorFlow } from '../support/load-tensorflow.ts';
+import { notingWorker } from '../support/noting-worker.ts';
 import { ranges } from '../support/ranges.ts';
 import { orderOf, readDigits } from './digits.ts';
 import type { WorkerMessage } from './messages.ts';
 import { examplesOf, network } from './network.ts';
-import type { EncodingName } from './options.ts';
 
 const [url, producer, encoding, ...numbers] = process.argv.slice(2);
 const [batch, digitsOfPass, seed] = numbers.map(Number);
@@ -29,20 +30,9 @@ runChild(async () => {
   await worker.ready;
   const reporting = setInterval(report, reportEveryMs);
 
-  const pushing = {
-    ready: worker.ready,
-    get version() {
-      return worker.version;
-    },
-    get weights() {
-      return worker.weights;
-    },
-    async push(given: Parameters<typeof worker.push>[0]): Promise<void> {
-      const { base = worker.version, examples = 0, loss = 0 } = given;
-      const { version } = await worker.push(given);
-      note({ examples, loss, staleness: version - 1 - base });
-    },
-  };
+  const pushing = notingWorker(worker, ({ base, examples = 0, loss = 0 }, { version }) => {
+    note({ examples, loss, staleness: version - 1 - base });
+  });
 
   async function* examples(): AsyncGenerator<ReturnType<typeof examplesOf>> {
     let latest = -1;

@@ -1,8 +1,7 @@
-// The workers seen from the main process: hands them ranges of digits and adds up what they report.
-import { startMember } from '../support/crew.ts';
+// The workers seen from the main process: what they report, added up.
 import type { Cursor } from '../support/cursor.ts';
-import type { RangeAnswer } from '../support/ranges.ts';
-import type { Report, WorkerMessage } from './messages.ts';
+import { Lending } from '../support/lending.ts';
+import type { Report } from './messages.ts';
 import type { Options } from './options.ts';
 
 /** What the workers need to know. `trouble` hears, in one line, of a worker that ended early. */
@@ -25,49 +24,28 @@ export class Workers {
   /** Settles when all workers have ended: whether each of them learned all it was handed. */
   readonly finished: Promise<boolean>;
 
-  #startedMs: number | undefined;
-  #lastHeardMs = 0;
-  #running: number;
+  readonly #lending: Lending<Report>;
   #latest: Report[] = [];
 
-  constructor(options: WorkersOptions) {
-    this.#running = options.options.workers;
-    const workers = Array.from({ length: this.#running }, (_, i) => this.#start(i + 1, options));
-    this.finished = Promise.all(workers).then((complete) => complete.every(Boolean));
+  constructor({ url, cursor, options: { workers, push, batch, digits, seed }, trouble }: WorkersOptions) {
+    const args = (i: number): string[] => [url, `w${i + 1}`, push, ...[batch, digits, seed].map(String)];
+    this.#lending = new Lending({
+      ...{ beside: import.meta.url, cursor, trouble },
+      workers: Array.from({ length: workers }, (_, i) => args(i)),
+      onReport: (report) => this.#add(report),
+    });
+    this.finished = this.#lending.finished;
   }
 
   /** Seconds from the first range handed out to the last answer, or to now. */
   get seconds(): number {
-    if (this.#startedMs === undefined) return 0;
-    return ((this.#running > 0 ? performance.now() : this.#lastHeardMs) - this.#startedMs) / 1000;
+    return this.#lending.seconds;
   }
 
   /** The mean loss of the latest batches; NaN before the first. */
   get loss(): number {
     const sum = (of: 'lossSum' | 'batches') => this.#latest.reduce((all, report) => all + report[of], 0);
     return sum('lossSum') / sum('batches');
-  }
-
-  async #start(number: number, { url, cursor, options, trouble }: WorkersOptions): Promise<boolean> {
-    const args = [url, `w${number}`, options.push, ...[options.batch, options.digits, options.seed].map(String)];
-    const worker = startMember<WorkerMessage, RangeAnswer>(import.meta.url, { role: 'worker', number, args });
-    let done = false;
-    worker.onMessage((message) => {
-      this.#lastHeardMs = performance.now();
-      if (message.type === 'next') {
-        this.#startedMs ??= performance.now();
-        worker.send({ range: cursor.next() });
-      } else if (message.type === 'report') {
-        this.#add(message.report);
-      } else if (message.type === 'done') {
-        done = true;
-        worker.dismiss();
-      }
-    });
-    const reason = await worker.ended;
-    this.#running--;
-    if (!done) trouble(`${reason ?? `${worker.name} ended early`}; what it was about to learn is left out`);
-    return done;
   }
 
   #add(report: Report): void {

@@ -10,6 +10,8 @@ export interface Member<FromChild, ToChild> {
   send(message: ToChild): void;
   /** Lets the process go: it ends by itself once its channel is closed. */
   dismiss(): void;
+  /** Ends it at once, in the middle of whatever it does. */
+  kill(): void;
   readonly ended: Promise<string | undefined>;
   onMessage(listener: (message: FromChild) => void): void;
 }
@@ -27,6 +29,7 @@ export function startMember<FromChild, ToChild extends object>(
     name,
     send: (message) => void (child.connected && child.send(message)),
     dismiss: () => void (child.connected && child.disconnect()),
+    kill: () => void child.kill('SIGKILL'),
     ended: howItEnded(child, name),
     onMessage: (listener) => void child.on('message', listener),
   };

@@ -20,6 +20,7 @@ export type { RelayStatus } from './relay/mirror.ts';
 export { Relay, relay } from './relay/relay.ts';
 export type { RelayOptions } from './relay/relay-options.ts';
 export type { Scope, Token, TokenSource } from './server/access/tokens.ts';
+export type { Page, Pages } from './server/pages.ts';
 export type { PeerInfo } from './server/peer-info.ts';
 export type { ServeLimits, ServeOptions } from './server/serve-options.ts';
 export type { Control, Served } from './server/served.ts';

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { TrainerStatus } from '../../streams/trainer.ts';
 
 /** What a program came to. */
 export interface Outcome {
@@ -28,15 +29,20 @@ export async function runProgram(
   return { code, stdout, stderr };
 }
 
+/** What the trainer that a program has printed the address of says of itself. */
+export async function statusOf(printed: () => string): Promise<TrainerStatus> {
+  for (;;) {
+    const url = /http:\S+/.exec(printed())?.[0];
+    if (url !== undefined) return (await (await fetch(`${url}/models/default`)).json()) as TrainerStatus;
+    await delay(20);
+  }
+}
+
 /** The trainer's version, once it is at least `least`. */
 export async function versionReached(printed: () => string, least: number): Promise<number> {
   for (;;) {
-    const url = /http:\S+/.exec(printed())?.[0];
-    if (url !== undefined) {
-      const status = await fetch(`${url}/models/default`);
-      const { version } = (await status.json()) as { version: number };
-      if (version >= least) return version;
-    }
+    const { version } = await statusOf(printed);
+    if (version >= least) return version;
     await delay(20);
   }
 }

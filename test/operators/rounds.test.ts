@@ -3,7 +3,7 @@ import { asyncScheduler, map, Subject } from 'rxjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { digestOf } from '../../src/digest.ts';
-import { encodeGradients } from '../../src/frames/gradients.ts';
+import { decodeGradients, encodeGradients } from '../../src/frames/gradients.ts';
 import type { GradientRecord } from '../../src/gradients/batch.ts';
 import { layout } from '../../src/layout.ts';
 import { Producers } from '../../src/producers.ts';
@@ -179,6 +179,41 @@ test('a nack of a round is a nack to each of its batches and to all that wait; s
   assert.is(digestOf(admitted[1].frame), digestOf(admitted[0].frame));
   fold(admitted[1]);
   assert.equal(again.map(codes), [['ack'], ['ack']]);
+});
+
+test('what the trainer itself makes takes the next version, and the rounds that wait become the ones after it', () => {
+  const { send, admitted, fold, arrivals } = desk();
+  const waiting = [send(frameOf('a', 1)), send(frameOf('a', 1)), send(frameOf('a', 2)), send(frameOf('a', 2))];
+  const own: Answer[] = [];
+  const header = { ...decodeGradients(frameOf('gradwire.rollback', 1), model).header, model: undefined };
+  const { gradients: checked } = decodeGradients(frameOf('gradwire.rollback', 1), model);
+  arrivals.next({
+    frame: frameOf('gradwire.rollback', 1),
+    known: { header, checked, payload: 'x' },
+    answer: (answer) => own.push(answer),
+  });
+  assert.equal(
+    admitted.map(({ version, parts }) => [version, parts]),
+    [[11, undefined]],
+  );
+  fold(admitted[0]);
+  assert.equal([codes(own), waiting.flat()], [['ack'], []]);
+  const late = [send(frameOf('b', 1)), send(frameOf('b', 2))];
+  assert.equal(
+    admitted.map(({ version }) => version),
+    [11, 12, 13],
+  );
+  for (const round of admitted.slice(1)) fold(round);
+  const ack = (sequence: number, version: number, duplicate = false) => ({ type: 'ack', sequence, version, duplicate });
+  assert.equal([...waiting, ...late].flat(), [
+    ack(1, 12),
+    ack(1, 12, true),
+    ack(2, 13),
+    ack(2, 13, true),
+    ack(1, 12),
+    ack(2, 13),
+  ]);
+  assert.equal(send(frameOf('a', 1)), [ack(1, 12, true)], 'its window has the version that it became');
 });
 
 test('when the source ends, what waits is given back with E_CLOSED, retryable', () => {

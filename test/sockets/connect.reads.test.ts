@@ -136,6 +136,7 @@ function digested(stand: Stand): Uint8Array[] {
   const length = Number(Buffer.from(frames[0]).readBigUInt64LE(0));
   const header = JSON.parse(text.slice(8, 8 + length));
   header.__metadata__.digest = '0123456789abcdef';
+  delete header.__metadata__.header;
   const json = JSON.stringify(header);
   const padded = Buffer.from(json.padEnd(Math.ceil(json.length / 8) * 8, ' '));
   const head = Buffer.alloc(8);

@@ -1,5 +1,5 @@
 // What most tests of a server say and wait for.
-import { type Fields, type RawClient, readFrame, writeFrame } from './raw.ts';
+import { dial, type Fields, type RawClient, readFrame, writeFrame } from './raw.ts';
 import { Stand, type StandOptions } from './stand.ts';
 
 /** Runs a body with a trainer that is closed afterwards. */
@@ -32,4 +32,25 @@ export async function untilText(client: RawClient): Promise<[versions: number[],
 /** Waits, one turn of the event loop after the other. */
 export async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** What a connection ends with after that. */
+export async function endOf(
+  options: StandOptions,
+  act: (client: RawClient, stand: Stand) => void,
+  hello?: object,
+): Promise<{ code: number; reason: string }> {
+  let end = { code: 0, reason: '' };
+  await withStand(options, async (stand) => {
+    const { client } = await dial(stand.server.port);
+    if (hello !== undefined) {
+      client.text({ type: 'hello', ...hello });
+      await client.next();
+      await client.nextBinary();
+    }
+    act(client, stand);
+    end = await client.closed();
+    client.end();
+  });
+  return end;
 }

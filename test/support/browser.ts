@@ -77,7 +77,7 @@ const quiet = [
   '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
 ];
 
-/** Starts the browser in a process group of its own; `folder` is where it keeps what it knows. */
+/** Starts the browser in a process group of its own, at an address and with its files in a folder. Its fourth and fifth stream take and give the DevTools protocol. */
 export function startBrowser(url: string, folder: string): ChildProcess {
   const root = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
   // whether or not somebody speaks through the pipe: where a test is killed, its end ends the browser

@@ -26,7 +26,7 @@ export interface Staged {
 export const notFinite: unique symbol = Symbol('not finite');
 
 // copied and checked while it is in the cache
-const stagedLength = 4 * blockLength;
+const stagedLength = 16 * blockLength;
 
 /** Brings gradients into one arena. */
 export class Staging {

@@ -10,6 +10,7 @@ import type { Layout } from '../../../src/layout.ts';
 import { Producers } from '../../../src/producers.ts';
 import type { Admitted, Answer, Arrival } from '../flow.ts';
 import { factorFor, refuseBase, refuseName } from './base.ts';
+import { Followers } from './followers.ts';
 import { meanBatch } from './mean.ts';
 import { nackOf } from './nack.ts';
 import type { AdmitOptions } from './options.ts';
@@ -24,12 +25,6 @@ interface Fitting<Name extends string> {
   readonly payload: string;
 }
 
-/** A resend of a batch that is on its way: it is answered together with it. */
-interface Follower {
-  readonly sequence: number;
-  readonly answer: (answer: Answer) => void;
-}
-
 /** What one subscription of `admit` knows. */
 export class Desk<Name extends string> {
   readonly #model: Layout<Name>;
@@ -40,8 +35,7 @@ export class Desk<Name extends string> {
   #producers: Producers;
   // whether a batch that was let through did not become its version, nor any after it
   #revoked = false;
-  // resends of batches that are not folded yet, by version
-  readonly #followers = new Map<number, Follower[]>();
+  readonly #followers = new Followers();
   #last: number;
 
   constructor(model: Layout<Name>, options: AdmitOptions) {
@@ -102,7 +96,7 @@ export class Desk<Name extends string> {
     const answer = (given: Answer): void => {
       if (given.type === 'nack') this.#revoke(given);
       for (const part of round) part.answer({ ...given, sequence: part.header.sequence });
-      this.#answerFollowers(version, given);
+      this.#followers.answer(version, given);
     };
     return { ...meanBatch(round, version, this.#model, { name, maxAbs }), answer };
   }
@@ -125,15 +119,16 @@ export class Desk<Name extends string> {
     return true;
   }
 
-  // what the trainer itself made is let through as it is; in between the parts of a round there is no version for it
-  #takeKnown(arrival: Arrival, known: Fitting<Name>): Admitted<Name> | undefined {
-    if (this.rounds === undefined) return this.#pass(arrival, known);
-    const error = new GradwireError(
-      'E_CONFIG',
-      'a trainer in synchronous mode does not roll back while it runs; stop it, and roll back its directory',
-    );
-    arrival.answer(nackOf(error, known.header.sequence, this.#options.version()));
-    return undefined;
+  // what the trainer itself made is let through as it is, and the rounds that are being gathered become later versions
+  #takeKnown(arrival: Arrival, known: Fitting<Name>): Admitted<Name> {
+    const rounds = this.rounds?.waiting() ?? [];
+    const admitted = this.#pass(arrival, known);
+    for (const [i, parts] of [...rounds.entries()].reverse()) {
+      const version = admitted.version + 1 + i;
+      for (const { header } of parts) this.#producers.move(header, version);
+      this.#followers.move(version - 1, version);
+    }
+    return admitted;
   }
 
   #take(arrival: Arrival, fitting: Fitting<Name>): Admitted<Name> | undefined {
@@ -147,7 +142,7 @@ export class Desk<Name extends string> {
     const settle = (given: Answer): void => {
       if (given.type === 'nack') this.#revoke(given);
       answer(given);
-      this.#answerFollowers(version, given);
+      this.#followers.answer(version, given);
     };
     const slowed = factor === undefined ? checked : checked.withRateFactor(factor);
     return { frame, version, answer: settle, header, checked: slowed, payload, factor };
@@ -171,7 +166,7 @@ export class Desk<Name extends string> {
   #giveUpRounds(nack: Answer): void {
     for (const [i, parts] of (this.rounds?.clear() ?? []).entries()) {
       for (const part of parts) part.answer({ ...nack, sequence: part.header.sequence });
-      this.#answerFollowers(this.#last + 1 + i, nack);
+      this.#followers.answer(this.#last + 1 + i, nack);
     }
   }
 
@@ -188,12 +183,6 @@ export class Desk<Name extends string> {
 
   #repeat({ answer }: Arrival, { sequence }: GradientsHeader, version: number): undefined {
     if (version <= this.#options.version()) answer({ type: 'ack', sequence, version, duplicate: true });
-    else this.#followers.set(version, [...(this.#followers.get(version) ?? []), { sequence, answer }]);
-  }
-
-  #answerFollowers(version: number, given: Answer): void {
-    for (const { sequence, answer } of this.#followers.get(version) ?? [])
-      answer(given.type === 'ack' ? { ...given, sequence, duplicate: true } : { ...given, sequence });
-    this.#followers.delete(version);
+    else this.#followers.add(version, { sequence, answer });
   }
 }

@@ -1,5 +1,5 @@
 // Quarantine: a producer whose batches are refused again and again for what is in them is not heard for a while.
-import type { ErrorCode } from '../../../src/errors.ts';
+import { contentCodes, type ErrorCode } from '../../../src/errors.ts';
 import { mostProducers } from '../../../src/producers.ts';
 import type { QuarantineRule } from './policies.ts';
 
@@ -9,18 +9,8 @@ export interface Quarantined {
   readonly remainingMs: number;
 }
 
-// what says that a producer makes bad gradients; its pace, its place in the stream and the trainer's own trouble do not
-const contentCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'E_BATCH',
-  'E_BATCH_EMPTY',
-  'E_UNKNOWN',
-  'E_SHAPE',
-  'E_DTYPE',
-  'E_ROWS',
-  'E_NONFINITE',
-  'E_RANGE',
-  'E_NORM',
-]);
+// its pace, its place in the stream and the trainer's own trouble say nothing against a producer
+const counted: ReadonlySet<ErrorCode> = new Set<ErrorCode>(contentCodes);
 
 /** Refusals in a row, by producer, and who is in quarantine. */
 export class Quarantine {
@@ -43,7 +33,7 @@ export class Quarantine {
 
   /** A batch of the producer was refused with this code. */
   refused(producer: string, code: ErrorCode, nowMs: number): void {
-    if (!contentCodes.has(code)) return;
+    if (!counted.has(code)) return;
     const refusals = (this.#refusals.get(producer) ?? 0) + 1;
     this.#refusals.delete(producer);
     if (refusals >= this.#rule.refusals) put(this.#untilMs, producer, nowMs + this.#rule.forMs);

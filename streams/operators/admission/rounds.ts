@@ -62,6 +62,11 @@ export class Rounds<Name extends string = string> {
     if (round === undefined && place === 0) this.#begun$.next(true);
   }
 
+  /** Batches that wait, round by round. */
+  waiting(): readonly Part<Name>[][] {
+    return this.#rounds.map((round) => [...round.values()]);
+  }
+
   /** Takes the round at hand as it is. */
   take(): Round<Name> {
     const parts = [...(this.#rounds.shift()?.values() ?? [])];
@@ -74,10 +79,10 @@ export class Rounds<Name extends string = string> {
   }
 
   /** Gives up all that waits, round by round. */
-  clear(): Part<Name>[][] {
-    const rounds = this.#rounds.splice(0);
-    if (rounds.length > 0) this.#begun$.next(false);
-    return rounds.map((round) => [...round.values()]);
+  clear(): readonly Part<Name>[][] {
+    const waiting = this.waiting();
+    if (this.#rounds.splice(0).length > 0) this.#begun$.next(false);
+    return waiting;
   }
 
   status(): RoundsStatus {

@@ -1,5 +1,5 @@
 // The answers to pushed batches, taken in the order of the batches: so many under way at once, counted by what became of them.
-import { type ErrorCode, GradwireError } from '../../../src/errors.ts';
+import { contentCodes, type ErrorCode, GradwireError } from '../../../src/errors.ts';
 import type { Pushed } from '../../sockets/index.ts';
 import { warn } from '../output.ts';
 
@@ -18,19 +18,7 @@ interface UnderWay {
 }
 
 // what the target says of one batch; anything else is about the connection or the producer, and ends the push
-const refusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'E_BATCH',
-  'E_BATCH_EMPTY',
-  'E_UNKNOWN',
-  'E_SHAPE',
-  'E_DTYPE',
-  'E_ROWS',
-  'E_NONFINITE',
-  'E_RANGE',
-  'E_NORM',
-  'E_STALE',
-  'E_TOO_LARGE',
-]);
+const refusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([...contentCodes, 'E_STALE', 'E_TOO_LARGE']);
 
 /** Batches under way, and what became of those that are answered. */
 export class InOrder {

@@ -45,6 +45,17 @@ export function reply({ request, response }: Exchange, status: number, body: Uin
   }
 }
 
+/** Whether an `If-None-Match` names a tag: the asker has the answer already. */
+export function matches(header: string | undefined, tag: string): boolean {
+  const tags = (header ?? '').split(',').map((each) => each.trim().replace(/^W\//, ''));
+  return tags.includes(tag) || tags.includes('*');
+}
+
+/** Answers that nothing has changed. */
+export function replyUnchanged({ response }: Exchange, headers: Headers): void {
+  response.writeHead(304, { ...always, ...headers }).end();
+}
+
 /** Whether a request says that it has a body. */
 function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';

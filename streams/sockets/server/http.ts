@@ -12,8 +12,9 @@ import { postHold, postRelease, postRollback } from './http-control.ts';
 import { type GradientsContext, postGradients } from './http-gradients.ts';
 import { page } from './http-page.ts';
 import { segmentsOf, shownPath } from './http-path.ts';
-import { type Exchange, type Headers, reply, replyError, replyJson } from './http-reply.ts';
+import { type Exchange, type Headers, matches, reply, replyError, replyJson, replyUnchanged } from './http-reply.ts';
 import type { Metrics } from './metrics.ts';
+import { type Pages, sendPage } from './pages.ts';
 import type { PeerInfo } from './peer-info.ts';
 import type { ServedCache } from './served.ts';
 
@@ -42,8 +43,8 @@ function allow({ socket }: IncomingMessage, response: ServerResponse): boolean {
   return count <= mostUnanswered;
 }
 
-/** A request listener for everything that is no WebSocket. */
-export function answerHttp(context: HttpContext): RequestListener {
+/** A request listener for everything that is no WebSocket; `pages` are at the addresses that the server does not have itself. */
+export function answerHttp(context: HttpContext, pages?: Pages): RequestListener {
   return (request: IncomingMessage, response: ServerResponse) => {
     const exchange = { request, response };
     // a sender that goes away is seen by whoever waits for it
@@ -66,7 +67,7 @@ export function answerHttp(context: HttpContext): RequestListener {
       return replyError(exchange, 429, crowded, { 'Retry-After': '1', Connection: 'close' });
     }
     if (welcomePage(exchange)) return;
-    route(exchange, context).catch((cause: unknown) => {
+    route(exchange, context, pages).catch((cause: unknown) => {
       if (cause instanceof GradwireError) return replyError(exchange, 503, cause);
       const text = cause instanceof Error ? cause.message : 'unknown';
       replyError(exchange, 500, new GradwireError('E_NOT_READY', `this failed inside: ${text}`, { cause }));
@@ -74,10 +75,11 @@ export function answerHttp(context: HttpContext): RequestListener {
   };
 }
 
-async function route(exchange: Exchange, context: HttpContext): Promise<void> {
+async function route(exchange: Exchange, context: HttpContext, pages: Pages | undefined): Promise<void> {
   const { request } = exchange;
   const handlers = handlersFor(segmentsOf(request.url) ?? [], context.served.model);
   if (handlers === undefined) {
+    if (pages !== undefined && (await sendPage(exchange, context, pages))) return;
     if (refuses(exchange, context)) return;
     const text = `nothing is at ${shownPath(request.url)}; this server has the model ${quote(context.served.model)}, see GET /`;
     return replyError(exchange, 404, new GradwireError('E_NOT_FOUND', text));
@@ -161,13 +163,4 @@ function sendWeights(exchange: Exchange, { cache }: HttpContext): void {
   const headers: Headers = { ETag: tag, 'Cache-Control': 'no-cache' };
   if (matches(exchange.request.headers['if-none-match'], tag)) replyUnchanged(exchange, headers);
   else reply(exchange, 200, frame, { ...headers, 'Content-Type': 'application/octet-stream' });
-}
-
-function matches(header: string | undefined, tag: string): boolean {
-  const tags = (header ?? '').split(',').map((each) => each.trim().replace(/^W\//, ''));
-  return tags.includes(tag) || tags.includes('*');
-}
-
-function replyUnchanged({ response }: Exchange, headers: Headers): void {
-  response.writeHead(304, headers).end();
 }

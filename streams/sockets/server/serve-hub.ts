@@ -11,7 +11,7 @@ import { listen } from './listen.ts';
 import { type ServeOptions, serveOptionsOf } from './serve-options.ts';
 import type { Served } from './served.ts';
 import type { Server } from './server.ts';
-import { type TlsOptions, text } from './tls.ts';
+import { text } from './tls.ts';
 import { Upgrades } from './upgrade.ts';
 
 // an idle HTTP connection, and how often Node looks at the time limits
@@ -23,10 +23,10 @@ const plainConnections = 64;
 
 /** {@link serve}, with the hub behind the server, which a relay hands frames to. The hub is there, at the served version, before this first waits. */
 export async function serveHub(served: Served, options: ServeOptions): Promise<{ server: Server; hub: Hub }> {
-  const { host, port, orAnyPort, tokens, allowHosts, allowOrigins, tls, ...limits } = serveOptionsOf(options);
+  const { host, port, orAnyPort, tokens, allowHosts, allowOrigins, tls, pages, ...limits } = serveOptionsOf(options);
   const hub = new Hub(served, limits, { host, allowHosts, allowOrigins, tokens });
   const upgrades = new Upgrades(hub);
-  const http = createHttp(hub, upgrades, tls);
+  const http = createHttp(hub, upgrades, { tls, pages });
   http.maxConnections = limits.connections + plainConnections;
   const where = await listen(http, host, port, orAnyPort).catch(async (error) => {
     await hub.close();
@@ -50,13 +50,13 @@ export async function serveHub(served: Served, options: ServeOptions): Promise<{
   return { server, hub };
 }
 
-function createHttp(hub: Hub, upgrades: Upgrades, tls: TlsOptions | undefined): HttpServer {
+function createHttp(hub: Hub, upgrades: Upgrades, { tls, pages }: Pick<ServeOptions, 'tls' | 'pages'>): HttpServer {
   const headersTimeout = Math.min(hub.limits.headersMs, idleMs);
   const connectionsCheckingInterval = Math.min(checkMs, Math.ceil(headersTimeout / 4));
   const times = { headersTimeout, requestTimeout: idleMs, connectionsCheckingInterval };
   // Node's own answer to a request without Host has no code
   const limits = { ...times, maxHeaderSize: 8192, requireHostHeader: false };
-  const answer = answerHttp(hub);
+  const answer = answerHttp(hub, pages);
   const pair = tls && { cert: text(tls.cert), key: text(tls.key), ca: text(tls.ca), handshakeTimeout: headersTimeout };
   return (pair === undefined ? createServer(limits, answer) : createEncrypted({ ...limits, ...pair }, answer))
     .setTimeout(idleMs)

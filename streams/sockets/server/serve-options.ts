@@ -5,6 +5,7 @@ import type { Layout } from '../../../src/layout.ts';
 import { Access } from './access/access.ts';
 import type { TokenSource } from './access/tokens.ts';
 import { isLoopback } from './loopback.ts';
+import type { Pages } from './pages.ts';
 import { demandTls, type TlsOptions } from './tls.ts';
 
 /** The limits of a server. Each has a default; times are in milliseconds. */
@@ -71,12 +72,14 @@ export interface ServeOptions extends Partial<ServeLimits> {
   readonly allowOrigins?: readonly string[];
   /** A certificate and its key: the server then speaks https and wss, and nothing else. */
   readonly tls?: TlsOptions;
+  /** Asked for what else is to be had by GET, at addresses that are not the server's own; no token is asked for there. */
+  readonly pages?: Pages;
 }
 
-type Optional = 'tokens' | 'tls' | 'connectionsPerAddress';
+type Optional = 'tokens' | 'tls' | 'pages' | 'connectionsPerAddress';
 
 /** Everything, with its default. */
-export type ServeSettings = Required<Omit<ServeOptions, Optional>> & Pick<ServeOptions, 'tokens' | 'tls'> & ServeLimits;
+export type ServeSettings = Required<Omit<ServeOptions, Optional>> & Pick<ServeOptions, 'tokens' | 'tls' | 'pages'> & ServeLimits;
 
 const defaults: ServeSettings = {
   host: '127.0.0.1',
@@ -86,6 +89,7 @@ const defaults: ServeSettings = {
   allowHosts: [],
   allowOrigins: [],
   tls: undefined,
+  pages: undefined,
   connections: 256,
   connectionsPerAddress: undefined,
   unauthenticated: 64,
@@ -118,6 +122,7 @@ const others: readonly string[] = [
   'allowHosts',
   'allowOrigins',
   'tls',
+  'pages',
 ] satisfies (keyof ServeOptions)[];
 
 /** Options with their defaults. Throws `E_CONFIG`. */
@@ -134,6 +139,8 @@ export function serveOptionsOf(options: ServeOptions): ServeSettings {
   }
   demandReach(all);
   if (all.tls !== undefined) demandTls(all.tls);
+  if (all.pages !== undefined && typeof all.pages !== 'function')
+    throw new GradwireError('E_CONFIG', `pages must be a function that gives the page at a path; got ${typeof all.pages}`);
   return all;
 }
 
