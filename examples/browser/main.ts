@@ -1,15 +1,14 @@
 // Digits in the browser: a trainer in this process that serves two pages, and workers in their own that keep it learning.
 import { fromModel, layoutOf } from 'gradwire/tfjs';
-import { trainer } from 'gradwire/trainer';
 import { network } from '../mnist/network.ts';
 import { type Member, startMember } from '../support/crew.ts';
 import { onInterrupt } from '../support/interrupt.ts';
 import { loadTensorFlow } from '../support/load-tensorflow.ts';
-import { freePort, outliveReader } from '../support/place.ts';
+import { outliveReader } from '../support/place.ts';
+import { startTrainer } from '../support/start-trainer.ts';
 import { type Options, readOptions } from './options.ts';
 import { makePages } from './pages.ts';
 
-const usualPort = 8080;
 const seed = 1;
 
 // it learns for as long as it is left to, so the recording has a limit: some hours of it stay
@@ -28,15 +27,17 @@ async function run({ dir, port, encoding, workers, rate }: Options): Promise<voi
   const interrupted = onInterrupt(() => undefined);
   const { tf } = await loadTensorFlow();
   const first = network(tf, seed);
-  const t = await trainer({
+  const { t } = await startTrainer({
+    example: 'browser',
     model: layoutOf(first),
     optimizer: { lr: 0.001, initial: fromModel(tf, first) },
     directory: dir,
     segmentBytes,
     retention,
-    listen: { port: port ?? (await freePort(usualPort)), pages: makePages() },
+    port,
+    listen: { pages: makePages() },
     publish: { encoding },
-    onError: (error) => warn(`a snapshot could not be written: ${String(error)}`),
+    trouble: warn,
   });
   say(`${t.url}/draw follows, ${t.url}/train trains in the tab  (${dir}, version ${t.version})`);
   const crew = Array.from({ length: workers }, (_, i) => start(i + 1, { url: t.url, rate, interrupted }));

@@ -1,7 +1,6 @@
 // The command line of the browser example.
-import { type Command, Option } from 'commander';
-import type { EncodingName } from '../mnist/options.ts';
-import { between, program } from '../support/command-line.ts';
+import type { Command } from 'commander';
+import { between, type EncodingName, encodingOption, program } from '../support/command-line.ts';
 
 /** What a user may choose. */
 export interface Options {
@@ -29,7 +28,7 @@ export function readOptions(args: readonly string[]): Options {
       'port of the trainer, 0 for a free one (default: 8080, or a free one where it is taken)',
       between(0, 65_535),
     )
-    .addOption(new Option('--encoding <name>', 'of the updates').choices(['f32', 'f16', 'bf16', 'int8', 'topk']).default('int8'))
+    .addOption(encodingOption('--encoding <name>', 'of the updates').default('int8'))
     .option('--workers <count>', 'worker processes that learn beside the pages', between(0, 16), 2)
     .option('--rate <batches>', 'batches a second of each worker, 0 for as many as it can', between(0, 1000), 10)
     .addHelpText('after', '\nExample:\n  $ npm run example:browser -- --port 8080 --workers 0');

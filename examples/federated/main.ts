@@ -26,7 +26,7 @@ async function run(options: Options, stage: Stage<View>): Promise<boolean> {
   const first = network(tf, seed);
   const { t, directory } = await startTrainer({
     ...{ example: 'federated', directory: options.directory, port: options.port, trouble },
-    allowOrigins: options.allowOrigin,
+    listen: { allowOrigins: options.allowOrigin },
     model: layoutOf(first),
     optimizer: { lr, initial: fromModel(tf, first) },
     publish: { encoding },

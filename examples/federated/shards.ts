@@ -1,5 +1,6 @@
 // Who has which digits: the data in shards, one for each worker, and the batch that a worker takes from its own in a round.
-import { type Digits, orderOf, pixelCount } from '../mnist/digits.ts';
+import { orderOf } from '../mnist/digits.ts';
+import { type Digits, pixelCount } from '../mnist/network.ts';
 
 /** How the digits are shared out. */
 export interface Sharing {

@@ -2,8 +2,8 @@
 import { connect } from 'gradwire/sockets';
 import { trainFrom } from 'gradwire/tfjs';
 import { lastValueFrom } from 'rxjs';
-import { type Digits, readDigits } from '../mnist/digits.ts';
-import { examplesOf, network } from '../mnist/network.ts';
+import { readDigits } from '../mnist/digits.ts';
+import { type Digits, examplesOf, network } from '../mnist/network.ts';
 import { runChild, tell } from '../support/child.ts';
 import { loadTensorFlow } from '../support/load-tensorflow.ts';
 import { notingWorker } from '../support/noting-worker.ts';

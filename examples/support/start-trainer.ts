@@ -10,8 +10,8 @@ export interface StartOptions extends Omit<TrainerOptions, 'directory' | 'listen
   readonly example: string;
   readonly directory: string | undefined;
   readonly port: number | undefined;
-  /** Pages from elsewhere that may take part; none unless told. */
-  readonly allowOrigins?: readonly string[];
+  /** Further options of its server. */
+  readonly listen?: Omit<NonNullable<TrainerOptions['listen']>, 'port'>;
   /** Hears, in one line, of snapshots that could not be written. */
   readonly trouble: (line: string) => void;
 }
@@ -20,12 +20,12 @@ export interface StartOptions extends Omit<TrainerOptions, 'directory' | 'listen
 export async function startTrainer({
   example,
   port,
-  allowOrigins,
+  listen,
   trouble,
   ...options
 }: StartOptions): Promise<{ t: Trainer; directory: string }> {
   const { directory = freshDirectory(example) } = options;
-  const listen = { port: port ?? (await freePort(usualPort)), allowOrigins };
   const onError = (error: unknown): void => trouble(`a snapshot could not be written: ${String(error)}`);
-  return { t: await trainer({ ...options, directory, listen, onError }), directory };
+  const served = { ...listen, port: port ?? (await freePort(usualPort)) };
+  return { t: await trainer({ ...options, directory, listen: served, onError }), directory };
 }
