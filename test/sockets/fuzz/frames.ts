@@ -1,6 +1,6 @@
 // Frames as a grammar: taken apart into metadata, entries and data, mutated, and put together again.
 import { pick, type Random, whole } from '../../support/random.ts';
-import { mutateBytes, mutateText, oddKeys, oddValues } from './mutate.ts';
+import { mutateBytes, mutateText, oddKeys, oddValue } from './mutate.ts';
 
 /** A frame in parts, where every rule of the format can be broken. */
 export interface FrameParts {
@@ -106,10 +106,10 @@ function mutateMetadata(random: Random, metadata: Record<string, unknown>): void
   const fate = random();
   if (fate < 0.6 && (key in metadata || random() < 0.2)) metadata[key] = pick(random, values);
   else if (fate < 0.75) delete metadata[pick(random, [key, ...Object.keys(metadata)])];
-  else if (fate < 0.9) metadata[pick(random, [key, ...Object.keys(metadata)])] = pick(random, oddValues);
+  else if (fate < 0.9) metadata[pick(random, [key, ...Object.keys(metadata)])] = oddValue(random);
   else
     Object.defineProperty(metadata, pick(random, oddKeys), {
-      value: pick(random, oddValues),
+      value: oddValue(random),
       enumerable: true,
       configurable: true,
       writable: true,
@@ -147,8 +147,8 @@ function mutateEntry(random: Random, entry: Record<string, unknown>): void {
   if (fate < 0.4) entry[key] = pick(random, oddEntries[key]);
   else if (fate < 0.7 && Array.isArray(value)) entry[key] = value.map((each) => Number(each) + whole(random, -2, 2) * 4);
   else if (fate < 0.8) delete entry[key];
-  else if (fate < 0.9) entry[pick(random, oddKeys)] = pick(random, oddValues);
-  else entry[key] = pick(random, oddValues);
+  else if (fate < 0.9) entry[pick(random, oddKeys)] = oddValue(random);
+  else entry[key] = oddValue(random);
 }
 
 const oddBits = [

@@ -1,8 +1,7 @@
 // Mutations of bytes, of JSON text and of values, seeded; what is mutated stays close to what is valid.
 import { pick, type Random, whole } from '../../support/random.ts';
 
-/** Values that stand where something else was meant. */
-export const oddValues: readonly unknown[] = [
+const oddValues: readonly unknown[] = [
   null,
   true,
   -1,
@@ -28,6 +27,11 @@ export const oddValues: readonly unknown[] = [
   {},
   { a: 1 },
 ];
+
+/** A value that stands where something else was meant; one of its own, for it may be mutated in turn. */
+export function oddValue(random: Random): unknown {
+  return structuredClone(pick(random, oddValues));
+}
 
 /** Keys that mean something elsewhere. */
 export const oddKeys: readonly string[] = ['__proto__', 'constructor', 'toString', '', 'length', '\u0000', '😀', 'x'.repeat(300)];
@@ -136,16 +140,16 @@ export function mutateFields(random: Random, fields: Record<string, unknown>): v
       break;
     case 1:
       Object.defineProperty(fields, pick(random, oddKeys), {
-        value: pick(random, oddValues),
+        value: oddValue(random),
         enumerable: true,
         writable: true,
         configurable: true,
       });
       break;
     case 2:
-      fields[key] = fields[pick(random, keys.length === 0 ? ['a'] : keys)];
+      fields[key] = structuredClone(fields[pick(random, keys.length === 0 ? ['a'] : keys)]);
       break;
     default:
-      fields[key] = pick(random, oddValues);
+      fields[key] = oddValue(random);
   }
 }
