@@ -1,7 +1,8 @@
 // Relays: the trainer's own bytes at any depth, the same resume rules, and what becomes of clients when the upstream changes.
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { withMetadata } from '../../src/frames/safetensors.ts';
+import { deserialize, withMetadata } from '../../src/frames/safetensors.ts';
+import { encodeUpdate, readUpdate } from '../../src/frames/update.ts';
 import { layout } from '../../src/layout.ts';
 import type { Publication } from '../../streams/operators/flow.ts';
 import { connect, relay, tap } from '../../streams/sockets/index.ts';
@@ -362,8 +363,9 @@ test('a frame that was damaged on its way up or whose digest is wrong goes no fu
   proxy.refusing = true;
   assert.is(near.digest(), stand.digests[3]);
   // the frame is whole, but what it says of all weights is not so
-  const label = { from: '3', version: '4', digest: '0'.repeat(16) };
-  stand.published$.next({ ...before, from: 3, version: 4, frame: withMetadata(frame, label) });
+  const { header, forms } = readUpdate(deserialize(frame), stand.layout);
+  const wrong = encodeUpdate({ ...header, from: 3, version: 4, digest: '0'.repeat(16) }, forms);
+  stand.published$.next({ ...before, from: 3, version: 4, frame: wrong });
   const end = await client.next();
   assert.is(end.kind === 'close' && end.code, 4007);
   for (const path of ['', '/weights.safetensors']) {

@@ -11,34 +11,39 @@ const frameHeaderBytes = 14;
 
 /** Waits for the hello on a socket that has just been opened, and hands it on; or closes the socket. `raw` is the connection below. */
 export function greet(socket: WebSocket, raw: Socket, helloMs: number, onHello: (hello: Hello) => void): void {
-  let waiting = true;
+  let state: 'waiting' | 'greeted' | 'refused' = 'waiting';
   let received = 0;
 
   function stop(): void {
-    waiting = false;
     clearTimeout(timer);
-    raw.off('data', count);
     socket.off('message', read);
     socket.off('close', stop);
   }
 
+  // its own close is still read, and nothing beyond the limit
   function refuse(code: CloseCode, text: string): void {
+    state = 'refused';
     stop();
     socket.close(code, closeReason(text));
-    // whatever else comes is left in the network; the close has its own deadline
-    socket.pause();
   }
 
   // counted below the WebSocket, so that nothing larger is ever collected into a message
   function count(chunk: Buffer): void {
     received += chunk.byteLength;
-    if (waiting && received > helloBytes + frameHeaderBytes) refuse(closeCodes.limit, tooLong);
+    if (state === 'greeted' || received <= helloBytes + frameHeaderBytes) return;
+    if (state === 'waiting') refuse(closeCodes.limit, tooLong);
+    raw.off('data', count);
+    // whatever else comes is left in the network, its own close too: so the end goes out at once, and the rest has a deadline
+    socket.pause();
+    raw.end();
   }
 
   function read(data: RawData, isBinary: boolean): void {
     try {
       const hello = helloIn(data as Buffer, isBinary);
+      state = 'greeted';
       stop();
+      raw.off('data', count);
       onHello(hello);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
