@@ -4,20 +4,20 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { encodingNames } from '../../src/encodings/names.ts';
 import { browser } from '../support/browser.ts';
+import { Chromium } from '../support/chromium.ts';
 import { figure } from '../support/figures.ts';
 import { needs } from '../support/needs.ts';
 import { seed } from '../support/random.ts';
-import { Browser } from '../support/tabs.ts';
 import type { Applied } from './following.ts';
 import { faultsIn } from './history.ts';
 import { Ride, type RideOptions } from './ride.ts';
 
 const updates = 10_000;
 
-const test = suite<{ opened?: Browser }>('a page that follows');
+const test = suite<{ opened?: Chromium }>('a page that follows');
 const inBrowser = needs(test, browser, 'chromium');
 test.before(async (context) => {
-  context.opened = await Browser.open();
+  context.opened = await Chromium.open();
 });
 test.after(async ({ opened }) => {
   await opened?.close();
@@ -25,10 +25,10 @@ test.after(async ({ opened }) => {
 
 async function withRide(
   options: Omit<RideOptions, 'browser'>,
-  { opened }: { opened?: Browser },
+  { opened }: { opened?: Chromium },
   body: (ride: Ride) => Promise<void>,
 ): Promise<void> {
-  const ride = await Ride.start({ browser: opened as Browser, ...options });
+  const ride = await Ride.start({ browser: opened as Chromium, ...options });
   try {
     await body(ride);
   } finally {

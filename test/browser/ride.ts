@@ -3,9 +3,10 @@ import * as assert from 'uvu/assert';
 import type { EncodingName } from '../../src/encodings/names.ts';
 import { layout } from '../../src/layout.ts';
 import { RMSprop } from '../../src/rmsprop/rmsprop.ts';
+import type { Chromium } from '../support/chromium.ts';
+import { ModuleTab } from '../support/module-tab.ts';
 import { ChaosProxy, type Cut } from '../support/proxy.ts';
 import { chance, type Random, whole } from '../support/random.ts';
-import type { Browser, Tab } from '../support/tabs.ts';
 import type { Applied, Following, Progress, Tampering } from './following.ts';
 import type { PublishedDigests } from './history.ts';
 import { Stepper } from './stepper.ts';
@@ -13,7 +14,7 @@ import { batchOn, hyperparameters, shapes } from './trained.mjs';
 
 /** What a way is made of. */
 export interface RideOptions extends Tampering {
-  readonly browser: Browser;
+  readonly browser: Chromium;
   readonly encoding: EncodingName;
 }
 
@@ -33,12 +34,12 @@ export class Ride {
   readonly #random: Random;
   readonly #stepper: Stepper;
   readonly #proxy: ChaosProxy;
-  readonly #tab: Tab;
+  readonly #tab: ModuleTab;
   #cuts = 0;
   #sleeps = 0;
   #restarts = 0;
 
-  private constructor(parts: { stepper: Stepper; proxy: ChaosProxy; tab: Tab; random: Random }) {
+  private constructor(parts: { stepper: Stepper; proxy: ChaosProxy; tab: ModuleTab; random: Random }) {
     this.#stepper = parts.stepper;
     this.#proxy = parts.proxy;
     this.#tab = parts.tab;
@@ -49,7 +50,11 @@ export class Ride {
     const random = chance();
     const stepper = await Stepper.start(encoding, backlogFrames);
     const proxy = await ChaosProxy.start(stepper.port, { random });
-    const tab = await browser.openTab({ modulePath: 'test/browser/following.ts', argument, socketPort: proxy.port });
+    const tab = await ModuleTab.open(browser, {
+      modulePath: 'test/browser/following.ts',
+      argument,
+      socketPort: proxy.port,
+    });
     const ride = new Ride({ stepper, proxy, tab, random });
     await ride.#ask('reached', 0);
     return ride;

@@ -11,10 +11,11 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { makePages } from '../../examples/browser/pages.ts';
 import { browser } from '../support/browser.ts';
+import { Chromium } from '../support/chromium.ts';
 import { figure } from '../support/figures.ts';
 import { needs } from '../support/needs.ts';
 import { makeFolder, programsOf, writePrograms } from '../support/programs.ts';
-import { Chromium, type Place, type Tab } from '../support/tab.ts';
+import { type Place, Tab } from '../support/tab.ts';
 import { runProgram } from './programs.ts';
 
 const main = fileURLToPath(new URL('../../dist/examples/browser/main.js', import.meta.url));
@@ -111,11 +112,11 @@ inBrowser(
   'a page reads what is drawn with live weights, and resumes when the trainer was killed; a second page trains',
   async () => {
     const directory = join(folder, 'run');
-    const chromium = new Chromium();
+    const chromium = await Chromium.open();
     let run = await start(directory, ['--port', '0', ...quick]);
     const again = ['--port', new URL(run.url).port];
     try {
-      const tab = await chromium.open(`${run.url}/draw`, { width: 900, height: 900 });
+      const tab = await Tab.open(chromium, `${run.url}/draw`, { width: 900, height: 900 });
       await tab.until(isLive);
       assert.is(await tab.text('answer'), '–', 'nothing is drawn');
       await tab.until(`document.getElementById('accuracy').dataset.share > 0.9`, { deadlineMs: 60_000 });
@@ -146,7 +147,7 @@ inBrowser(
       // only the tab teaches from here on
       await run.end('SIGKILL');
       run = await start(directory, [...again, '--workers', '0']);
-      const train = await chromium.open(`${run.url}/train`, { width: 900, height: 900 });
+      const train = await Tab.open(chromium, `${run.url}/train`, { width: 900, height: 900 });
       await train.until(`!document.getElementById('toggle').disabled`);
       assert.equal((await statusOf(run)).version, run.version, 'control: nobody trains yet');
       await train.click('toggle');
@@ -192,10 +193,10 @@ inBrowser('the page of docs/TFJS.md follows its trainer', async () => {
   const args = ['--import', loader, ...writePrograms(program, path), 'stay'];
   const child = spawn(process.execPath, args, { cwd: path, stdio: ['ignore', 'pipe', 'inherit'] });
   const closed = once(child, 'close');
-  const chromium = new Chromium();
+  const chromium = await Chromium.open();
   try {
     const [url] = await once(child.stdout, 'data');
-    const tab = await chromium.open(String(url).trim(), { width: 400, height: 400 });
+    const tab = await Tab.open(chromium, String(url).trim(), { width: 400, height: 400 });
     const shown = await tab.until<string>(`/^version/.test(shown.textContent) && shown.textContent`);
     assert.match(shown, /^version 1, f\(1, 2\) = -?\d+\.\d{3}$/);
     // which every browser asks for by itself

@@ -2,10 +2,19 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 
-interface Reply {
+/** What a command or an event carries. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** What the browser tells of by itself. */
+export type OnEvent = (method: string, fields: Fields) => void;
+
+interface Message {
   readonly id?: number;
   readonly result?: unknown;
   readonly error?: { readonly message: string };
+  readonly method?: string;
+  readonly params?: Fields;
+  readonly sessionId?: string;
 }
 
 interface Waiting {
@@ -18,6 +27,7 @@ interface Waiting {
 export class Devtools {
   readonly #to: Writable;
   readonly #waiting = new Map<number, Waiting>();
+  readonly #listeners = new Map<string, OnEvent>();
   #count = 0;
   #rest = '';
 
@@ -31,7 +41,7 @@ export class Devtools {
   }
 
   /** What the browser answers to a command, of one tab where `sessionId` names it. Rejects with its error, or when it ends. */
-  ask<Result>(method: string, params: object = {}, sessionId?: string): Promise<Result> {
+  ask<Result>(method: string, params: Fields = {}, sessionId?: string): Promise<Result> {
     const id = ++this.#count;
     return new Promise<Result>((resolve, reject) => {
       this.#waiting.set(id, { method, resolve: resolve as (result: unknown) => void, reject });
@@ -39,19 +49,28 @@ export class Devtools {
     });
   }
 
+  /** Hears the events of a session, of which one listener hears. */
+  listen(sessionId: string, listener: OnEvent): void {
+    this.#listeners.set(sessionId, listener);
+  }
+
   // messages end with a zero byte; those without an id are events
   #hear(text: string): void {
     const [last, ...whole] = `${this.#rest}${text}`.split('\0').reverse();
     this.#rest = last;
-    for (const each of whole.reverse()) this.#settle(JSON.parse(each) as Reply);
+    for (const each of whole.reverse()) {
+      const message = JSON.parse(each) as Message;
+      const { method, params = {}, sessionId = '' } = message;
+      if (method === undefined) this.#settle(message);
+      else this.#listeners.get(sessionId)?.(method, params);
+    }
   }
 
-  #settle({ id, result, error }: Reply): void {
-    const waiting = id === undefined ? undefined : this.#waiting.get(id);
-    if (id === undefined || waiting === undefined) return;
+  #settle({ id = 0, result, error }: Message): void {
+    const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
-    if (error === undefined) waiting.resolve(result);
-    else waiting.reject(new Error(`${waiting.method}: ${error.message}`));
+    if (error === undefined) waiting?.resolve(result);
+    else waiting?.reject(new Error(`${waiting.method}: ${error.message}`));
   }
 
   #end(error: Error): void {
