@@ -12,17 +12,22 @@ process.on('message', (order: ReadersOrder) => {
 
 const connections: Socket[] = [];
 
+// a server lets so many wait at its door and no more
+const atOnce = 32;
+
 function open({ peer, port, count, window }: Extract<ReadersOrder, { what: 'open' }>): void {
   let ready = 0;
   // how many connections have come past each window of messages
   const past = new Map<number, number>();
-  for (let i = 0; i < count; i++) {
+
+  function connectOne(): void {
     const socket = connect(port, '127.0.0.1').setNoDelay();
     connections.push(socket);
     const counting: Counting = peer === 'nats' ? new CountNats(socket) : new CountWebSocket(socket, peer);
     let passed = 0;
     counting.onReady = () => {
       ready += 1;
+      if (connections.length < count) connectOne();
       if (ready === count) tell({ what: 'ready' });
     };
     socket.on('data', (chunk: Buffer) => {
@@ -38,4 +43,6 @@ function open({ peer, port, count, window }: Extract<ReadersOrder, { what: 'open
     });
     socket.on('error', (error) => tell({ what: 'failed', text: String(error) }));
   }
+
+  for (let i = 0; i < Math.min(count, atOnce); i++) connectOne();
 }

@@ -149,9 +149,13 @@ export class Training {
     return { gradients, base: version, producer: 'tfjs', sequence: version + 1 };
   }
 
-  // copied piece by piece, and checked while each is in the cache
   #fold(present: readonly [string, TfTensor][]): StepResult {
-    return this.optimizer.step(Object.fromEntries(present.map(([name, tensor]) => [name, peek(this.#tf, tensor)])));
+    const { optimizer } = this;
+    if (present.length < optimizer.layout.tensors.length)
+      return optimizer.step(Object.fromEntries(present.map(([name, tensor]) => [name, peek(this.#tf, tensor)])));
+    // in place: no record to read, and large ones are copied in one go
+    for (const [name, tensor] of present) optimizer.gradients.get(name).set(peek(this.#tf, tensor));
+    return optimizer.step();
   }
 
   #write(touched: readonly Touched[]): void {
