@@ -115,9 +115,10 @@ for (const [name, check, moments] of faults) {
   });
 }
 
-/** An update in another place of the history; its bytes are right. */
+/** An update in another place of the history; its bytes are right, and nothing vouches for its header. */
 function moved(message: Uint8Array, by: { readonly from: number; readonly version: number }): Uint8Array {
-  const { metadata, entries, data } = takeApart(message);
+  const { metadata: all, entries, data } = takeApart(message);
+  const { header: _header, ...metadata } = all;
   const labels = { ...metadata, from: String(by.from), version: String(by.version) };
   const text = JSON.stringify({ __metadata__: labels, ...Object.fromEntries(entries) });
   const length = Buffer.alloc(8);
