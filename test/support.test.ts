@@ -1,6 +1,7 @@
-// The tests' own helpers: floats as bits.
+// The tests' own helpers: floats as bits, programs that are run.
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { runProgram } from './examples/programs.ts';
 import { sameBits } from './support/bits.ts';
 
 const floats = (...values: number[]): Float32Array => Float32Array.of(...values);
@@ -24,6 +25,16 @@ test('a last bit differs, and the message counts the others', () => {
 test('lengths and classes differ', () => {
   assert.throws(() => sameBits(floats(1), floats(1, 2)), /got Float32Array\(1\), expected Float32Array\(2\)/);
   assert.throws(() => sameBits(floats(1), Float64Array.of(1)), /got Float32Array\(1\), expected Float64Array\(1\)/);
+});
+
+test('a program that somebody fails to look at is ended', async () => {
+  let pid = 0;
+  const failing = runProgram('-e', ['setInterval(() => {}, 1 << 30)'], async (its) => {
+    pid = its;
+    throw new Error('it is not as it should be');
+  });
+  assert.is(await failing.catch(String), 'Error: it is not as it should be');
+  assert.throws(() => process.kill(pid, 0), /ESRCH/);
 });
 
 test.run();

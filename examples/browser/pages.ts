@@ -68,7 +68,7 @@ async function fileOf(path: string): Promise<Page | undefined> {
   try {
     return { type: types[extname(path)], body: await readFile(path) };
   } catch (error) {
-    if (['ENOENT', 'EISDIR', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    if (['ENOENT', 'EISDIR', 'ENOTDIR', 'ENAMETOOLONG'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
     throw error;
   }
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type BrowserOptions, browser, runInBrowser } from '../support/browser.ts';
+import { Chromium } from '../support/chromium.ts';
 import { needs } from '../support/needs.ts';
 import type { Ask } from './probe.ts';
 
@@ -50,6 +51,13 @@ inBrowser('a page without a result ends at the deadline, with what the browser p
     readdirSync(tmpdir()).filter((name) => name.startsWith(`gradwire-browser-${process.pid}-`)),
     [],
   );
+});
+
+inBrowser('a browser that has ended says so to whoever asks it, and may be closed once more', async () => {
+  const chromium = await Chromium.open();
+  await chromium.close();
+  assert.is(await messageOf(chromium.tab('about:blank')), 'the browser ended');
+  await chromium.close();
 });
 
 test.run();

@@ -220,7 +220,15 @@ test('what is served is the two pages, built modules, three packages and digits,
   const modules = ['/dist/streams/sockets/browser.js', '/node_modules/@tensorflow/tfjs/dist/tf.min.js'];
   for (const path of [...there, ...modules]) assert.ok(((await pages(path))?.body.length ?? 0) > 0, path);
   const elsewhere = ['/package.json', '/node_modules/ws/index.js', '/node_modules/rxjs/package.json', '/dist/.tsbuildinfo'];
-  for (const path of [...elsewhere, '/draw.html', '/digits/training/20', '/dist/none.js', '/dist', '/src/layout.ts'])
+  for (const path of [
+    ...elsewhere,
+    '/draw.html',
+    '/digits/training/20',
+    '/dist/none.js',
+    `/dist/${'x'.repeat(300)}.js`,
+    '/dist',
+    '/src/layout.ts',
+  ])
     assert.is(await pages(path), undefined, path);
   assert.is((await pages('/digits/training/0'))?.body.length, 3000 * 785);
 });

@@ -12,7 +12,7 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs a script to its end. `during` may interfere. */
+/** Runs a script to its end. `during` may interfere; where it fails, the script is killed. */
 export async function runProgram(
   script: string,
   args: readonly string[],
@@ -24,7 +24,13 @@ export async function runProgram(
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
   const closed = once(child, 'close');
-  await during?.(child.pid ?? 0, () => stdout);
+  try {
+    await during?.(child.pid ?? 0, () => stdout);
+  } catch (error) {
+    child.kill('SIGKILL');
+    await closed;
+    throw error;
+  }
   const [code] = await closed;
   return { code, stdout, stderr };
 }

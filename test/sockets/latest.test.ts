@@ -14,6 +14,7 @@ const model = layout({ a: [128, 256], b: [128, 256] });
 const values = (version: number): Float32Array =>
   Float32Array.from({ length: 32_768 }, (_, i) => Math.sin((version + 1) * (i + 1)));
 const many = 256 << 20;
+const day = 86_400_000;
 
 /** What a replica was seen with. */
 interface Seen {
@@ -50,7 +51,8 @@ for (const [encoding, steps] of [
   ['int8', 300],
 ] as const satisfies readonly (readonly [EncodingName, number])[]) {
   test(`a replica in mode latest is skipped to the newest state in ${encoding}, and is whole at every moment`, async () => {
-    const limits = { highWaterBytes: 512 << 10, backlogBytes: many };
+    // nobody is cut off for standing still, however long the steps take
+    const limits = { highWaterBytes: 512 << 10, backlogBytes: many, stallMs: day, pingMs: day, pongMs: day };
     const t = await trainer({
       model,
       optimizer: { lr: 0.01 },

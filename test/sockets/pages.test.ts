@@ -55,6 +55,27 @@ test('a page may be bytes, come later, and have headers of its own', () =>
     },
   ));
 
+test('each header is there once, however a page writes its name, and one that cannot be sent breaks that page alone', () => {
+  const own = { 'cache-control': 'no-store', etag: '"1"', 'CONTENT-LENGTH': '1', 'Cross-origin-Resource-Policy': 'cross-origin' };
+  return withPages(
+    (path) => ({ ...hello, headers: path === '/own' ? own : { 'X-Own': 'a\nb' } }),
+    async (port) => {
+      const answer = await sendRaw(port, 'GET /own HTTP/1.0\r\nHost: localhost\r\n\r\n');
+      const lines = answer.split('\r\n\r\n', 1)[0].toLowerCase().split('\r\n');
+      const wanted = ['cache-control: no-store', 'etag: "1"', 'content-length: 10', 'cross-origin-resource-policy: cross-origin'];
+      for (const line of wanted) {
+        const name = line.split(' ', 1)[0];
+        assert.equal(
+          lines.filter((each) => each.startsWith(name)),
+          [line],
+        );
+      }
+      const broken = await sendRaw(port, 'GET /broken HTTP/1.0\r\nHost: localhost\r\n\r\n');
+      assert.match(broken, /^HTTP\/1\.1 500 Internal Server Error\r\n/);
+    },
+  );
+});
+
 test('the server’s own addresses stay its own, and only GET and HEAD ask for a page', () =>
   withPages(
     () => hello,

@@ -1,6 +1,10 @@
 // How a connection to the server begins: the address, the upgrade, the first message.
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { layout } from '../../src/layout.ts';
 import { dial, join, type RawClient, readFrame } from './raw.ts';
 import { batch, endOf, untilText, withStand } from './talk.ts';
 
@@ -27,6 +31,49 @@ for (const [what, code, says, act] of [
     assert.is(end.code, code);
     assert.match(end.reason, says);
   });
+}
+
+const large = layout({ w: [1_000_000] });
+// the start of a masked binary message of 4,000,000 bytes, which is no more than a batch of that model may have, and most of it
+const batchBegun = Buffer.concat([Buffer.from([0x82, 0xff, 0, 0, 0, 0, 0, 0x3d, 0x09, 0, 0, 0, 0, 0]), Buffer.alloc(3_900_000)]);
+const tokens = [{ token: 'all-0123456789abcdef', scopes: ['read', 'push'] }] as const;
+
+for (const [what, says, hello, headers] of [
+  ['whose hello is none', 4500, {}, {}],
+  ['whose token is unknown', 4501, { type: 'hello', role: 'replica', token: 'x' }, {}],
+  ['that speaks another protocol', 4505, { type: 'hello', role: 'replica' }, { 'Sec-WebSocket-Protocol': 'gradwire.v2' }],
+] as const) {
+  test(`of a client ${what} no large message is collected after its ${says}`, async () => {
+    const read = await bytesReadOf(hello, says, headers);
+    assert.ok(read < 1 << 20, `${read} bytes were read`);
+  });
+}
+
+test('control: of a client with a token it is', async () => {
+  const read = await bytesReadOf({ type: 'hello', role: 'worker', producer: 'w1', token: tokens[0].token }, 1006);
+  assert.ok(read > batchBegun.byteLength, `${read} bytes were read`);
+});
+
+/** How many bytes a server has read of a client that says this hello and the beginning of a large message, when the client is gone. */
+async function bytesReadOf(hello: object, code: number, headers: Record<string, string> = {}): Promise<number> {
+  let near: Socket | undefined;
+  const note = (message: unknown): void => {
+    near ??= (message as { socket: Socket }).socket;
+  };
+  subscribe('net.server.socket', note);
+  try {
+    await withStand({ layout: large, tokens }, async ({ server }) => {
+      const { client } = await dial(server.port, undefined, headers);
+      client.text(hello);
+      client.socket.end(batchBegun);
+      assert.is((await client.closed()).code, code);
+      if (near?.closed === false) await once(near, 'close');
+      client.end();
+    });
+  } finally {
+    unsubscribe('net.server.socket', note);
+  }
+  return near?.bytesRead ?? 0;
 }
 
 test('text after the hello ends with 4500', async () => {

@@ -59,6 +59,7 @@ export class Session {
 export class Chromium {
   readonly #child: ChildProcess;
   readonly #folder: string;
+  readonly #closed: Promise<unknown>;
   readonly #devtools: Devtools;
   readonly #printed: () => string;
   #first: Session | undefined;
@@ -66,6 +67,8 @@ export class Chromium {
   private constructor() {
     this.#folder = mkdtempSync(join(tmpdir(), `gradwire-browser-${process.pid}-`));
     this.#child = startBrowser('about:blank', this.#folder);
+    // noted from the beginning: it may end before it is closed
+    this.#closed = once(this.#child, 'close');
     this.#printed = collect(this.#child.stderr as Readable);
     this.#devtools = new Devtools(this.#child);
   }
@@ -100,9 +103,8 @@ export class Chromium {
 
   /** Ends the browser with all tabs, and removes its folder. */
   async close(): Promise<void> {
-    const closed = once(this.#child, 'close');
     endGroup(this.#child);
-    await closed;
+    await this.#closed;
     rmSync(this.#folder, { recursive: true, force: true, maxRetries: 10 });
   }
 }

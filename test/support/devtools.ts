@@ -30,6 +30,7 @@ export class Devtools {
   readonly #listeners = new Map<string, OnEvent>();
   #count = 0;
   #rest = '';
+  #ended: Error | undefined;
 
   constructor({ stdio }: ChildProcess) {
     this.#to = stdio[3] as Writable;
@@ -44,6 +45,7 @@ export class Devtools {
   ask<Result>(method: string, params: Fields = {}, sessionId?: string): Promise<Result> {
     const id = ++this.#count;
     return new Promise<Result>((resolve, reject) => {
+      if (this.#ended !== undefined) return reject(this.#ended);
       this.#waiting.set(id, { method, resolve: resolve as (result: unknown) => void, reject });
       this.#to.write(`${JSON.stringify({ id, method, params, sessionId })}\0`);
     });
@@ -74,6 +76,7 @@ export class Devtools {
   }
 
   #end(error: Error): void {
+    this.#ended = error;
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
   }

@@ -14,9 +14,10 @@ export type Headers = Readonly<Record<string, string>>;
 // how long what is left of a refused body is read and thrown away, so that its sender gets to the answer
 const discardMs = 5000;
 
+// in lower case, as those of a page that take their place
 const always: Headers = {
-  'X-Content-Type-Options': 'nosniff',
-  'Cross-Origin-Resource-Policy': 'same-origin',
+  'x-content-type-options': 'nosniff',
+  'cross-origin-resource-policy': 'same-origin',
 };
 
 /** Answers with JSON. */

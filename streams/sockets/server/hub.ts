@@ -113,9 +113,10 @@ export class Hub implements PeerHost {
       const { token, ...rest } = hello;
       const guest = { hello: rest, standing: new Standing(this.access, hello.role, token) };
       const refused = refuseGuest(guest, this);
-      if (refused !== undefined) socket.close(...refused);
-      else if (this.served.enter === undefined) this.#admit(socket, raw, guest);
+      if (refused !== undefined) return refused;
+      if (this.served.enter === undefined) this.#admit(socket, raw, guest);
       else void this.#enter(socket, raw, guest);
+      return undefined;
     });
   }
 

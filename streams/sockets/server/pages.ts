@@ -1,9 +1,10 @@
 // Pages of one's own, on the server's port: what else it has at addresses that are not its own.
+import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { digestOf } from '../../../src/digest.ts';
 import { GradwireError } from '../../../src/errors.ts';
 import type { HttpContext } from './http.ts';
 import { segmentsOf } from './http-path.ts';
-import { type Exchange, type Headers, matches, reply, replyError, replyUnchanged } from './http-reply.ts';
+import { type Exchange, matches, reply, replyError, replyUnchanged } from './http-reply.ts';
 
 /** One page, or anything else that a GET may have. */
 export interface Page {
@@ -11,7 +12,7 @@ export interface Page {
   readonly type: string;
   /** A text goes out as UTF-8. */
   readonly body: string | Uint8Array;
-  /** What else the answer says. `ETag`, `Content-Length` and `Cache-Control: no-cache` are there unless told. */
+  /** What else the answer says, by names in any case. `ETag` and `Cache-Control: no-cache` are there unless told; `Content-Length` is the server's. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -51,8 +52,19 @@ function pathOf(url: string | undefined): string | undefined {
 
 function send(exchange: Exchange, { type, body, headers }: Page): void {
   const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body;
-  const tag = `"${digestOf(bytes)}"`;
-  const all: Headers = { 'Content-Type': type, 'Cache-Control': 'no-cache', ETag: tag, ...headers };
-  if (matches(exchange.request.headers['if-none-match'], all.ETag)) replyUnchanged(exchange, all);
+  const own = new Map([
+    ['content-type', type],
+    ['cache-control', 'no-cache'],
+    ['etag', `"${digestOf(bytes)}"`],
+  ]);
+  for (const [name, value] of Object.entries(headers ?? {})) own.set(name.toLowerCase(), value);
+  own.delete('content-length');
+  // before anything is sent
+  for (const [name, value] of own) {
+    validateHeaderName(name);
+    validateHeaderValue(name, value);
+  }
+  const all = Object.fromEntries(own);
+  if (matches(exchange.request.headers['if-none-match'], all.etag)) replyUnchanged(exchange, all);
   else reply(exchange, 200, bytes, all);
 }

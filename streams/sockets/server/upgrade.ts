@@ -3,8 +3,9 @@ import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { WebSocketServer } from 'ws';
 import { GradwireError } from '../../../src/errors.ts';
-import { closeCodes, closeReason } from '../protocol/close-codes.ts';
+import { closeCodes } from '../protocol/close-codes.ts';
 import { subprotocol } from '../protocol/words.ts';
+import { turnAway } from './greet.ts';
 import { segmentsOf, shownPath } from './http-path.ts';
 import type { Hub } from './hub.ts';
 import { largestFrame } from './serve-options.ts';
@@ -50,7 +51,7 @@ export class Upgrades {
       if (offered === undefined || offered.split(',').some((each) => each.trim() === subprotocol))
         return this.#hub.accept(socket, raw);
       socket.on('error', () => undefined);
-      socket.close(closeCodes.protocolVersion, closeReason(`E_PROTOCOL: this server speaks ${subprotocol}`));
+      turnAway(socket, raw, [closeCodes.protocolVersion, `E_PROTOCOL: this server speaks ${subprotocol}`]);
     });
   }
 
