@@ -80,7 +80,7 @@ test('200 replicas that read nothing take no more memory than backlog + connecti
   assert.ok(buffered < highWaterBytes + frameBytes, `${buffered} bytes wait for one reader`);
   for (const kind of kinds) assert.ok(grown[kind] <= bound, `${kind} grew by ${mib(grown[kind])} of ${mib(bound)}`);
   // otherwise it would be kept without the limits too
-  assert.ok(grown.arrayBuffers > bound / 2, `${mib(grown.arrayBuffers)} is far from ${mib(bound)}`);
+  assert.ok(grown.arrayBuffers > bound / 4, `${mib(grown.arrayBuffers)} is far from ${mib(bound)}`);
   const said = kinds.map((kind) => `${kind} ${mib(grown[kind])}`).join(', ');
   figure(`${connections} paused readers, ${mib(published)} published: grown by ${said}; the formula allows ${mib(bound)}`);
 });
