@@ -1,8 +1,10 @@
 // One optimizer step of an MLP in TensorFlow.js: gradwire's optimizer, copies in and out included, against TF.js' own rmsprop.
 import { createRequire } from 'node:module';
 import { dirname, sep } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type * as TensorFlow from '@tensorflow/tfjs';
 import { tfRMSprop } from '../../streams/tfjs/index.ts';
+import { startThreads } from '../../streams/threads/index.ts';
 import { type Contender, measure, type Running, type Timing, timed } from '../kernel/rounds.ts';
 import { type Report, type Row, rounded, type Scale, type Table } from '../report.ts';
 
@@ -11,7 +13,7 @@ const tf = require('@tensorflow/tfjs') as typeof TensorFlow;
 const wasm = require('@tensorflow/tfjs-backend-wasm') as typeof import('@tensorflow/tfjs-backend-wasm');
 
 type Backend = 'cpu' | 'wasm';
-type Whose = 'gradwire' | 'TF.js';
+type Whose = 'gradwire' | 'gradwire, 2 threads' | 'TF.js';
 
 /** The table. */
 export async function tfjs({ smoke }: Scale): Promise<Report> {
@@ -28,18 +30,25 @@ export async function tfjs({ smoke }: Scale): Promise<Report> {
 async function rowOf(size: number, scale: Scale): Promise<Row> {
   const row: Record<string, string | number> = {};
   for (const backend of ['wasm', 'cpu'] as const) {
-    const both = [contender('gradwire', backend), contender('TF.js', backend)];
-    const [ours, theirs] = isSlow(size, backend) ? await fewRounds(both, size) : await measure(both, size, scale);
-    row[`gradwire ${backend}`] = figure(ours.rounds, size, ours.skipped);
-    row[`TF.js ${backend}`] = figure(theirs.rounds, size, theirs.skipped);
-    // rounds of one number were run one after the other
-    const ratios = theirs.rounds
-      .flatMap((each, i) => (ours.rounds[i] === undefined ? [] : [each / ours.rounds[i]]))
-      .sort((a, b) => a - b);
-    const [least, most] = [ratios[0], ratios[ratios.length - 1]].map((each) => rounded(each ?? Number.NaN));
-    row[`times, ${backend}`] = ratios.length === 0 ? '–' : `${rounded(median(ratios))} (${least}–${most})`;
+    const whose: Whose[] = ['gradwire', 'TF.js', ...(backend === 'wasm' ? (['gradwire, 2 threads'] as const) : [])];
+    const contenders = whose.map((each) => contender(each, backend));
+    const timings = isSlow(size, backend) ? await fewRounds(contenders, size) : await measure(contenders, size, scale);
+    const theirs = timings[1];
+    for (const [i, { rounds, skipped }] of timings.entries()) {
+      row[`${backend}: ${whose[i]}`] = figure(rounds, size, skipped);
+      if (i !== 1) row[`${backend}: times${i === 0 ? '' : ', 2 threads'}`] = times(theirs, timings[i]);
+    }
   }
   return { what: size.toLocaleString('en'), ...row };
+}
+
+/** How many times as fast ours was: the median of the rounds' ratios, and the least and most. Rounds of one number ran one after the other. */
+function times(theirs: Timing, ours: Timing): string {
+  const ratios = theirs.rounds
+    .flatMap((each, i) => (ours.rounds[i] === undefined ? [] : [each / ours.rounds[i]]))
+    .sort((a, b) => a - b);
+  const [least, most] = [ratios[0], ratios[ratios.length - 1]].map((each) => rounded(each ?? Number.NaN));
+  return ratios.length === 0 ? '–' : `${rounded(median(ratios))} (${least}–${most})`;
 }
 
 // TF.js takes a second and more for such a step on cpu, which measure() leaves out
@@ -65,7 +74,7 @@ function contender(whose: Whose, backend: Backend): Contender {
     what: `${whose} ${backend}`,
     async open(size) {
       await tf.setBackend(backend);
-      const { time, close } = stepping(whose, `${whose}/${backend}/${size}`, size);
+      const { time, close } = await stepping(whose, `${whose}/${backend}/${size}`, size);
       return {
         async time(steps) {
           await tf.setBackend(backend);
@@ -77,7 +86,7 @@ function contender(whose: Whose, backend: Backend): Contender {
   };
 }
 
-function stepping(whose: Whose, name: string, size: number): Running {
+async function stepping(whose: Whose, name: string, size: number): Promise<Running> {
   // inputs · hidden + hidden + hidden · 10 + 10 parameters
   const hidden = Math.max(8, Math.round(Math.sqrt(size / 10)));
   const inputs = Math.max(1, Math.round((size - 11 * hidden - 10) / hidden));
@@ -86,11 +95,16 @@ function stepping(whose: Whose, name: string, size: number): Running {
   const gradients = Object.fromEntries(
     variables.map((each) => [each.name, tf.randomUniform(each.shape, -0.01, 0.01, 'float32', 5)]),
   );
-  const optimizer = whose === 'gradwire' ? tfRMSprop(tf, { preset: 'tfjs', lr: 0.001 }) : tf.train.rmsprop(0.001);
+  const threads = whose === 'gradwire, 2 threads' ? startThreads(2) : undefined;
+  const optimizer = whose === 'TF.js' ? tf.train.rmsprop(0.001) : tfRMSprop(tf, { preset: 'tfjs', lr: 0.001, threads });
+  // the optimizer meets its variables, and helpers start in a moment
+  optimizer.applyGradients(gradients);
+  if (threads !== undefined) await delay(200);
   return timed(
     () => optimizer.applyGradients(gradients),
     () => {
       optimizer.dispose();
+      threads?.close();
       tf.dispose([variables, gradients]);
     },
   );

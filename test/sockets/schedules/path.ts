@@ -8,6 +8,8 @@ import { type Trainer, type TrainerOptions, trainer } from '../../../streams/tra
 import { ChaosProxy, type Cut } from '../../support/proxy.ts';
 import type { Random } from '../../support/random.ts';
 
+// nobody listens there
+const nowhere = 1;
 const serving: ServeOptions = { heartbeatMs: 300, closeMs: 300, creditBatches: 32 };
 
 /** What a trainer is told for each encoding of its publications. */
@@ -105,6 +107,8 @@ export class Path {
 
   /** Ends the trainer and starts it again on its directory: a new epoch at another port. */
   async restart(): Promise<void> {
+    // the port may be another schedule's trainer by the time that somebody comes
+    this.proxies[0].target = nowhere;
     await this.trainer.close();
     await this.#start();
     this.proxies[0].target = portOf(this.trainer.url);
