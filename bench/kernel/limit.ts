@@ -43,7 +43,7 @@ export async function startLimit(): Promise<Limit> {
 
 function compiled(folder: string): Driven | undefined {
   const program = join(folder, 'rmsprop');
-  const source = fileURLToPath(new URL('rmsprop.c', import.meta.url));
+  const source = fileURLToPath(new URL('../../../bench/kernel/rmsprop.c', import.meta.url));
   const { status } = spawnSync(compiler, [...flags, '-o', program, source, '-lm'], { stdio: ['ignore', 'inherit', 'inherit'] });
   return status === 0 ? drive(program) : undefined;
 }

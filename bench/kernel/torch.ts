@@ -13,7 +13,7 @@ export interface Torch {
 
 /** Starts Debian's Python with torch_rmsprop.py; close it after the last round. */
 export async function startTorch(): Promise<Torch> {
-  const driven = drive('/usr/bin/python3', [fileURLToPath(new URL('torch_rmsprop.py', import.meta.url))]);
+  const driven = drive('/usr/bin/python3', [fileURLToPath(new URL('../../../bench/kernel/torch_rmsprop.py', import.meta.url))]);
   const { torch: version } = ((await driven.heard()) ?? {}) as { torch?: string };
   const contenders = [false, true].flatMap((foreach) =>
     [1, 2].map((threads) => contender(driven, version !== undefined, foreach, threads)),

@@ -31,7 +31,7 @@ export async function recoveryTable(flights: Job, { smoke }: Scale): Promise<Tab
   const caption = [
     'openJournal and the fold of what its newest snapshot does not hold, as a trainer does when it starts; the files are in the cache of the',
     'file system. With a snapshot: 2,500 versions before the end, the mean of a trainer that writes one every 5,000. Peak: resident memory of the',
-    'whole process at its largest, of which "before" was there when it began (Node, tsx, the library).',
+    'whole process at its largest, of which "before" was there when it began (Node, the library).',
   ].join('\n');
   return { title: 'recovery of a directory', caption, rows };
 }
@@ -57,8 +57,8 @@ async function recovered(what: string, job: Job, size: number, snapshot: boolean
 }
 
 function recoverElsewhere(directory: string): Recovered {
-  const program = fileURLToPath(new URL('recover.ts', import.meta.url));
-  const { status, stdout } = spawnSync(process.execPath, ['--import', 'tsx', program, directory], {
+  const program = fileURLToPath(new URL('recover.js', import.meta.url));
+  const { status, stdout } = spawnSync(process.execPath, [program, directory], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -12,7 +12,11 @@ export interface Arm {
 }
 
 /** Runs the arms in turn, every other round from the last to the first unless told; the first round is not counted. */
-export async function alternate(arms: readonly Arm[], rounds: number, { reverses = true } = {}): Promise<Timing[]> {
+export async function alternate(
+  arms: readonly Arm[],
+  rounds: number,
+  { reverses = true }: { readonly reverses?: boolean } = {},
+): Promise<Timing[]> {
   const taken = arms.map((): number[] => []);
   for (let round = -1; round < rounds; round++) {
     const order = [...arms.keys()];

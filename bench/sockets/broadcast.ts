@@ -83,7 +83,7 @@ class Stand {
   static async open(sender: Sender, given: Case): Promise<Stand> {
     const { bytes, replicas, burst } = given;
     const sending = await start(sender, bytes, replicas);
-    const readers = fork(fileURLToPath(new URL('readers.ts', import.meta.url)), {
+    const readers = fork(fileURLToPath(new URL('readers.js', import.meta.url)), {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     const perWindow = Math.floor((4 << 20) / ((bytes + 500) * replicas) / burst) * burst;

@@ -1,7 +1,7 @@
 // What is broadcast: update frames of a model with one dense tensor, as `publish` makes them, and a trainer's view for `serve`.
 import { encodeUpdate } from '../../src/frames/update.ts';
 import { encodeWeights } from '../../src/frames/weights.ts';
-import { layout } from '../../src/index.ts';
+import { type Layout, layout } from '../../src/index.ts';
 import { Tensors } from '../../src/tensors.ts';
 import type { Publication } from '../../streams/operators/index.ts';
 import type { Served } from '../../streams/sockets/index.ts';
@@ -13,7 +13,7 @@ export class Versions implements Served {
   readonly epoch = 1;
   readonly epochs: [number, number][] = [[1, 1]];
   readonly learningRate = 0.001;
-  readonly layout;
+  readonly layout: Layout;
   readonly #weights: Tensors;
   #version = 100_000;
 

@@ -34,7 +34,7 @@ interface Receiver {
 
 async function compare(bytes: number, rounds: number): Promise<Row[]> {
   const receivers = [await bare(), await trained(bytes)];
-  const child = new Child('pushers.ts');
+  const child = new Child('pushers.js');
   const count = Math.max(32, Math.min(16_384, (128 << 20) / bytes));
   const arms = receivers.map(({ what, port }) => ({
     what,

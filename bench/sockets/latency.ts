@@ -17,7 +17,7 @@ const perSecond = 500;
 /** Median and 99th percentile, without a journal and with one. */
 export async function latencyTable({ smoke }: Scale): Promise<Table> {
   const [rounds, count] = smoke ? [1, 100] : [5, 2500];
-  const child = new Child('followers.ts');
+  const child = new Child('followers.js');
   const arms = [
     {
       what: 'bare ws: worker, server, replica',

@@ -15,7 +15,7 @@ const healthy = 47;
 export async function neighboursTable({ smoke }: Scale): Promise<Table> {
   const [rounds, updates, perSecond] = smoke ? [1, 20, 50] : [6, 400, 50];
   const t = await trainer<string>({ model: layout({ w: [parameters] }), listen: { port: 0 } });
-  const [crowd, strangers] = [new Child('crowd.ts'), new Child('crowd.ts')];
+  const [crowd, strangers] = [new Child('crowd.js'), new Child('crowd.js')];
   const ask = (child: Child, order: CrowdOrder) => child.ask<{ arrivals: [number, string][] }>(order);
   await ask(crowd, { what: 'healthy', url: t.url, count: healthy });
   const alone: number[][] = [];

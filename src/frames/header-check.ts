@@ -4,11 +4,11 @@ import { GradwireError } from '../errors.ts';
 import type { Metadata } from './metadata.ts';
 import { metadataKey } from './safetensors/name.ts';
 
-/** What stands in the place of the digits while they are computed. A writer gives it as the first key of the metadata, then calls {@link sign}. */
-export const unsigned: Readonly<Record<'header', string>> = { header: '0'.repeat(16) };
+/** What stands in the place of the digits while they are computed. A writer gives it as `header`, the first key of the metadata, then calls {@link sign}. */
+export const unsigned: string = '0'.repeat(16);
 
 const digitsAt = 8 + `{"${metadataKey}":{"header":"`.length;
-const digitsEnd = digitsAt + unsigned.header.length;
+const digitsEnd = digitsAt + unsigned.length;
 
 /** Writes the digits into a frame that was made with {@link unsigned}, and returns it. */
 export function sign(frame: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {

@@ -55,7 +55,7 @@ function partOf(
     position += end - from;
   }
   const own = new Map(metadata);
-  if (own.has('header')) own.set('header', unsigned.header);
+  if (own.has('header')) own.set('header', unsigned);
   finish(own, part);
   const blank = begin(own, placed, part.byteLength);
   blank.data.set(part);

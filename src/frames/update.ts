@@ -40,7 +40,7 @@ export interface Update<Name extends string = string> {
 export function encodeUpdate(header: UpdateHeader, forms: readonly Form[]): Uint8Array<ArrayBuffer> {
   const entries = entriesOf(forms);
   const metadata: Record<string, string> = {
-    ...unsigned,
+    header: unsigned,
     gradwire: frameFormat,
     kind: 'update',
     model: header.model,

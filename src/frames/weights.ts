@@ -24,7 +24,7 @@ export interface Weights<Name extends string = string> {
 export function encodeWeights({ model, run, epoch, version }: WeightsHeader, weights: Tensors): Uint8Array<ArrayBuffer> {
   const digest = digestOf(bytesOf(weights.flat));
   const place = { model, run, epoch: String(epoch), version: String(version) };
-  return sign(serialize(denseEntries(weights), { ...unsigned, gradwire: frameFormat, kind: 'weights', ...place, digest }));
+  return sign(serialize(denseEntries(weights), { header: unsigned, gradwire: frameFormat, kind: 'weights', ...place, digest }));
 }
 
 /** Reads and checks a weights frame. Throws `E_FRAME`, `E_FORMAT`, `E_DTYPE`, `E_LAYOUT` or `E_DIGEST`. */

@@ -71,7 +71,8 @@ function headed(
     parts.push(new Uint8Array(buffer, byteOffset, byteLength));
     position += byteLength;
   }
-  return { ...begin(mapOf('metadata', metadata), entries, position, limits), parts };
+  const { bytes, data } = begin(mapOf('metadata', metadata), entries, position, limits);
+  return { bytes, data, parts };
 }
 
 /** The tensor with dtype and shape filled in, as the reader would give it back. */
