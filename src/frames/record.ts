@@ -33,21 +33,13 @@ export function stampGradients(frame: Uint8Array, stamp: Stamp): Uint8Array<Arra
   return withMetadata(frame, labelsOf(frame, stamp), recordLimits);
 }
 
-// below it a copy takes less time than a part more in every write
-const copiedBytes = 16 << 10;
-
 /**
  * The record of a frame that has been read and checked, as parts that stand one behind the other. Its header is not read again,
- * and the tensors of a large frame are not copied: **views** of it.
+ * and its tensors are not copied: **views** of the frame.
  */
 export function stampCheckedGradients(frame: Uint8Array, stamp: Stamp): Uint8Array[] {
   const labels = labelsOf(frame, stamp);
-  const [head, data] = splicedHead(frame, labels) ?? withMetadataInParts(frame, labels, recordLimits);
-  if (frame.byteLength >= copiedBytes) return [head, data];
-  const record = new Uint8Array(head.byteLength + data.byteLength);
-  record.set(head);
-  record.set(data, head.byteLength);
-  return [record];
+  return splicedHead(frame, labels) ?? withMetadataInParts(frame, labels, recordLimits);
 }
 
 // how a header begins that this module's writer and most others write

@@ -305,7 +305,7 @@ test('a checked frame is stamped without being read again: the same record, what
     const frame = encodeGradients(large, identity, { gradients: { bias: new Float32Array(length).fill(0.5) } });
     const stamp = { run: 'r', epoch: 1, version: 7, durableUpTo: 3, payload: digestOf(frame) };
     const parts = stampCheckedGradients(frame, stamp);
-    assert.is(parts.at(-1)?.buffer === frame.buffer, length > 3, 'no large tensor is copied');
+    assert.is(parts.at(-1)?.buffer, frame.buffer, 'no tensor is copied');
     const { metadata, tensors, data } = deserialize(frame);
     const entry = `"bias":{"dtype":"F32","shape":[${length}],"data_offsets":[0,${data.byteLength}]}`;
     const fields = JSON.stringify(metadata);

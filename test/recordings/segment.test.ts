@@ -8,8 +8,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { deserialize } from '../../src/frames/safetensors.ts';
 import { readWeights } from '../../src/frames/weights.ts';
+import { layout } from '../../src/layout.ts';
 import { createFile, type WritableFile, writeFully } from '../../streams/recordings/disk.ts';
-import { openRecording, record } from '../../streams/recordings/index.ts';
+import { openRecording, record, replay } from '../../streams/recordings/index.ts';
 import { sameBits } from '../support/bits.ts';
 import { all, batches, digestsOf, directory, foldOf, model, optimizer, refusal, removeDirectories } from './runs.ts';
 
@@ -156,6 +157,27 @@ function poorFile(most: number, calls: number = Number.POSITIVE_INFINITY) {
     return { writev, datasync: sync, sync, stat, truncate: file.truncate.bind(file), close: () => file.close() };
   };
 }
+
+test('records of all sizes in one group are read back as they were written', async () => {
+  const mixed = layout({ large: [5000], small: [3] });
+  const sizes = ['small', 'large', 'small', 'small', 'large', 'large', 'small'] as const;
+  const batches = sizes.map((name, i) => ({ gradients: { [name]: new Float32Array(name === 'large' ? 5000 : 3).fill(i + 1) } }));
+  const path = join(directory(), 'a.mcap');
+  await all(from(batches).pipe(record(path, { model: mixed, optimizer: { lr: 0.1 } })));
+  const chunks = ofType(readStream(readFileSync(path)), 'Chunk');
+  assert.equal(
+    [chunks.length, chunks[1].records.byteLength > 60_000],
+    [2, true],
+    'the first passes alone, the others wait for it',
+  );
+  const read = await all(replay(path));
+  assert.equal(
+    read.map(({ gradients }) =>
+      Object.fromEntries(Object.entries(gradients).map(([name, values]) => [name, [...(values as Float32Array)]])),
+    ),
+    batches.map(({ gradients }) => Object.fromEntries(Object.entries(gradients).map(([name, values]) => [name, [...values]]))),
+  );
+});
 
 test('a disk that takes a few bytes at a time gets all of them', async () => {
   const path = join(directory(), 'a.mcap');

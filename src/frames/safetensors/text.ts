@@ -3,6 +3,7 @@ import { GradwireError, quote } from '../../errors.ts';
 import type { Entry } from './entry.ts';
 import { completeLimits, type SafetensorsLimits } from './limits.ts';
 import { metadataKey } from './name.ts';
+import { mapOf, type Pairs } from './pairs.ts';
 
 const encoder = new TextEncoder();
 
@@ -13,12 +14,7 @@ export interface Blank {
 }
 
 /** Begins a buffer. Throws `E_ST_HEADER_LIMIT` or `E_ST_COUNT` for a header that the reader would refuse under the same limits. */
-export function begin(
-  metadata: ReadonlyMap<string, string>,
-  entries: readonly Entry[],
-  byteLength: number,
-  limits?: SafetensorsLimits,
-): Blank {
+export function begin(metadata: Pairs<string>, entries: readonly Entry[], byteLength: number, limits?: SafetensorsLimits): Blank {
   const most = completeLimits(limits);
   const count = entries.length;
   if (count > most.tensors) throw new GradwireError('E_ST_COUNT', `${count} tensors, the limit is ${most.tensors}`);
@@ -44,9 +40,10 @@ function blank(
   return { bytes, data: bytes.subarray(8 + length) };
 }
 
-function headerText(metadata: ReadonlyMap<string, string>, entries: readonly Entry[]): string {
-  let text = metadata.size === 0 ? '{' : `{"${metadataKey}":{${textOf(metadata)}}`;
-  let separator = metadata.size === 0 ? '' : ',';
+function headerText(metadata: Pairs<string>, entries: readonly Entry[]): string {
+  const labels = textOfObject(metadata) ?? textOfMap(mapOf('metadata', metadata));
+  let text = labels === '{}' ? '{' : `{"${metadataKey}":${labels}`;
+  let separator = labels === '{}' ? '' : ',';
   for (const { name, dtype, shape, begin, end } of entries) {
     text += `${separator}${quoted(name)}:{"dtype":"${dtype}","shape":[${shape.join()}],"data_offsets":[${begin},${end}]}`;
     separator = ',';
@@ -54,21 +51,31 @@ function headerText(metadata: ReadonlyMap<string, string>, entries: readonly Ent
   return `${text}}`;
 }
 
-function textOf(metadata: ReadonlyMap<string, unknown>): string {
-  let text = '';
-  for (const [key, value] of metadata) {
-    if (typeof value !== 'string') {
-      const found = value === null ? 'null' : `of type ${typeof value}`;
-      throw new GradwireError('E_ST_METADATA', `${quote(key)} is ${found}, must be a string`);
-    }
-    text += `${text === '' ? '' : ','}${quoted(key)}:${quoted(value)}`;
-  }
-  return text;
+/** JSON of metadata that are an object, in one call of the engine's own; undefined where they take a closer look. */
+function textOfObject(metadata: Pairs<string>): string | undefined {
+  if (typeof metadata !== 'object' || metadata === null || Symbol.iterator in metadata || 'toJSON' in metadata) return undefined;
+  for (const key of Object.keys(metadata)) demandText(key, metadata[key]);
+  const text = JSON.stringify(metadata);
+  // only a surrogate without its other half is written as an escape
+  return /\\ud[89a-f]/.test(text) ? undefined : text;
 }
 
-/** JSON of a string. Printable ASCII, which is most of it, is ready as it is. */
+function textOfMap(metadata: ReadonlyMap<string, unknown>): string {
+  const fields = Array.from(metadata, ([key, value]) => {
+    demandText(key, value);
+    return `${quoted(key)}:${quoted(value as string)}`;
+  });
+  return `{${fields.join()}}`;
+}
+
+function demandText(key: string, value: unknown): void {
+  if (typeof value === 'string') return;
+  const found = value === null ? 'null' : `of type ${typeof value}`;
+  throw new GradwireError('E_ST_METADATA', `${quote(key)} is ${found}, must be a string`);
+}
+
+/** JSON of a string. */
 function quoted(text: string): string {
-  if (/^[ !#-[\]-~]*$/.test(text)) return `"${text}"`;
   // names were checked before, so this is metadata
   if (/\p{Surrogate}/u.test(text)) throw new GradwireError('E_ST_METADATA', `${quote(text)} has a lone surrogate`);
   return JSON.stringify(text);

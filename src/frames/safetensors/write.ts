@@ -71,7 +71,7 @@ function headed(
     parts.push(new Uint8Array(buffer, byteOffset, byteLength));
     position += byteLength;
   }
-  const { bytes, data } = begin(mapOf('metadata', metadata), entries, position, limits);
+  const { bytes, data } = begin(metadata, entries, position, limits);
   return { bytes, data, parts };
 }
 
