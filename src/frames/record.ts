@@ -50,7 +50,7 @@ const utf8 = { decoder: new TextDecoder(), encoder: new TextEncoder() };
 function splicedHead(frame: Uint8Array, labels: Record<string, string>): [head: Uint8Array, data: Uint8Array] | undefined {
   const data = dataOf(frame);
   const text = utf8.decoder.decode(frame.subarray(8, frame.byteLength - data.byteLength));
-  const takesALook = !text.startsWith(`${metadataStart}"`) || Object.keys(labels).some((key) => text.includes(`"${key}"`));
+  const takesALook = !text.startsWith(`${metadataStart}"`) || labels.gradwire !== undefined || stampKey.test(text);
   if (takesALook) return undefined;
   const header = `${metadataStart}${JSON.stringify(labels).slice(1, -1)},${text.slice(metadataStart.length).trimEnd()}`;
   const length = Math.ceil(header.length / 8) * 8;
@@ -77,6 +77,7 @@ function labelsOf(frame: Uint8Array, { run, epoch, version, durableUpTo, payload
 
 /** The keys of a stamp. */
 const stampKeys = ['run', 'epoch', 'version', 'durableUpTo', 'payload', 'check'];
+const stampKey = new RegExp(`"(?:${stampKeys.join('|')})"`);
 
 /**
  * The frame as it arrived, without its stamp: its hash is the stamp's `payload` where its sender wrote the header in the form

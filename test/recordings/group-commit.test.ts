@@ -1,5 +1,5 @@
 // groupCommit: one write at a time, for all that waits; values pass in order, and ends keep their place.
-import { delay, EMPTY, lastValueFrom, of, range, throwError, toArray } from 'rxjs';
+import { delay, EMPTY, lastValueFrom, of, range, Subject, tap, throwError, toArray } from 'rxjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type GroupCommitOptions, groupCommit } from '../../streams/recordings/journal/group-commit.ts';
@@ -85,6 +85,64 @@ test('a hundred thousand values that come at once are groups of 1,024', async ()
   assert.is(passed.length, count);
   assert.is(passed.at(-1), count);
   assert.is(groups, 99);
+});
+
+/** Holds the event loop for longer than values pass in one turn. */
+function busy(): void {
+  const endMs = performance.now() + 5;
+  while (performance.now() < endMs);
+}
+
+test('values that take their time pass in turns of the event loop, in order; what comes meanwhile is written meanwhile', async () => {
+  const source = new Subject<number>();
+  const writes: number[][] = [];
+  const write = async (group: readonly number[]) => void writes.push([...group]);
+  const passed: number[] = [];
+  const turns: number[] = [];
+  const done = lastValueFrom(
+    source.pipe(
+      groupCommit({ write, sizeOf }),
+      tap((value) => {
+        busy();
+        passed.push(value);
+        if (value <= 3) source.next(value + 10);
+        if (value === 13) source.complete();
+      }),
+    ),
+  );
+  const turn = (): void => {
+    turns.push(passed.length);
+    if (passed.length < 8) setImmediate(turn);
+  };
+  setImmediate(turn);
+  for (let value = 1; value <= 5; value++) source.next(value);
+  await done;
+  assert.equal(passed, [1, 2, 3, 4, 5, 11, 12, 13]);
+  assert.ok(turns.length >= 5, `others had ${turns.length} turns`);
+  assert.equal(writes.flat(), [1, 2, 3, 4, 5, 11, 12, 13]);
+  assert.equal(writes.slice(0, 3), [[1], [2, 3, 4, 5], [11]], 'not one after all that pass');
+});
+
+test('a failure is told after all that was written before it has passed, with all that waits by then', async () => {
+  const source = new Subject<number>();
+  const write = async ([first]: readonly number[]) => {
+    if (first === 4) throw new Error('full');
+  };
+  const told: unknown[] = [];
+  const onFailed = (error: unknown, lost: readonly number[]): void => {
+    told.push(`${error} ${lost.join()}`);
+    source.next(7);
+    source.complete();
+  };
+  source.pipe(groupCommit({ write, sizeOf: (value) => (value < 4 ? 1 : 3), groupBytes: 3, onFailed })).subscribe((value) => {
+    busy();
+    told.push(value);
+    if (value === 3) source.next(6);
+  });
+  for (let value = 1; value <= 5; value++) source.next(value);
+  await lastValueFrom(source);
+  while (told.at(-1) !== 7) await new Promise(setImmediate);
+  assert.equal(told, [1, 2, 3, 'Error: full 4,5,6', 7]);
 });
 
 test.run();

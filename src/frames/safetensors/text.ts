@@ -33,11 +33,11 @@ function blank(
   const length = Math.ceil(headerBytes / 8) * 8;
   if (length > limit) throw new GradwireError('E_ST_HEADER_LIMIT', `header length ${length} exceeds ${limit}`);
   const bytes = new Uint8Array(8 + length + byteLength);
-  const { read, written } = encoder.encodeInto(text, bytes.subarray(8, 8 + length));
+  const { read, written } = encoder.encodeInto(text, new Uint8Array(bytes.buffer, 8, length));
   if (read < text.length) return undefined;
   bytes.fill(0x20, 8 + written, 8 + length);
   for (let i = 0, rest = length; rest > 0; i++, rest = Math.floor(rest / 256)) bytes[i] = rest % 256;
-  return { bytes, data: bytes.subarray(8 + length) };
+  return { bytes, data: new Uint8Array(bytes.buffer, 8 + length) };
 }
 
 function headerText(metadata: Pairs<string>, entries: readonly Entry[]): string {
@@ -57,7 +57,7 @@ function textOfObject(metadata: Pairs<string>): string | undefined {
   for (const key of Object.keys(metadata)) demandText(key, metadata[key]);
   const text = JSON.stringify(metadata);
   // only a surrogate without its other half is written as an escape
-  return /\\ud[89a-f]/.test(text) ? undefined : text;
+  return text.includes('\\ud') ? undefined : text;
 }
 
 function textOfMap(metadata: ReadonlyMap<string, unknown>): string {

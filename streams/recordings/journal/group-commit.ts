@@ -1,28 +1,16 @@
 // groupCommit: values pass once they are written; all that wait while one write is under way are the next one.
 import {
-  AsyncSubject,
-  catchError,
-  concat,
-  concatMap,
   defer,
   dematerialize,
   EMPTY,
-  endWith,
-  exhaustMap,
-  expand,
-  finalize,
   from,
-  ignoreElements,
   type MonoTypeOperatorFunction,
-  map,
   materialize,
-  type Observable,
+  Observable,
   type ObservableInput,
   type ObservableNotification,
-  of,
-  repeat,
+  type Subscriber,
   Subscription,
-  tap,
 } from 'rxjs';
 
 /** How groups are made and written. */
@@ -44,86 +32,130 @@ export interface GroupCommitOptions<T> {
 
 /**
  * Passes each value on unchanged and in order, once the group that it is in has been written: under load there is one write
- * for all that waits. The end of the source, an error too, takes its place in the line. A failed write is an error, unless `onFailed` takes it.
+ * for all that waits. The end of the source, an error too, takes its place in the line. A failed write is an error, unless
+ * `onFailed` takes it; it too takes its place, after what was written before.
+ *
+ * Values pass for about two milliseconds in one turn of the event loop: a disk that has done its part meanwhile gets the next.
  *
  * The line itself has no limit: it is as long as what the source lets in before it hears that earlier values have passed.
  * The trainer's admission bounds it by its credit for each worker and its accept queue.
  */
 export function groupCommit<T>(options: GroupCommitOptions<T>): MonoTypeOperatorFunction<T> {
-  const groups = options.pass === 'before' ? groupsWrittenLate : groupsWrittenFirst;
   return (source) =>
-    defer(() => {
-      const waiting: Line<T> = [];
-      // a value that finds no write under way starts one; it goes on until nothing waits
-      const groups$ = groups(waiting, options);
-      return source.pipe(
-        materialize(),
-        tap((notification) => waiting.push(notification)),
-        exhaustMap(() => groups$),
-        dematerialize(),
-      );
-    });
+    new Observable<ObservableNotification<T>>((subscriber) => {
+      const groups = new Groups(options, subscriber);
+      const subscription = source.pipe(materialize()).subscribe((notification) => groups.take(notification));
+      return () => {
+        subscription.unsubscribe();
+        groups.end();
+      };
+    }).pipe(dematerialize());
 }
 
-/** Values that wait, and the end of the source behind them. */
+/** Values, and the end of the source behind them. */
 type Line<T> = ObservableNotification<T>[];
 
-/** Values pass, then they are written. */
-function groupsWrittenLate<T>(waiting: Line<T>, options: GroupCommitOptions<T>): Observable<ObservableNotification<T>> {
-  const group$ = defer(() => {
-    const { values, notifications } = takeGroup(waiting, options);
-    return concat(
-      from(notifications),
-      values.length === 0 ? EMPTY : defer(() => from(options.write(values))).pipe(ignoreElements()),
-    );
-  });
-  return group$.pipe(repeat({ delay: () => (waiting.length > 0 ? of(true) : EMPTY) }));
-}
-
-/** A group whose write has begun. */
-interface Group<T> {
+/** A write that failed, until those who wait hear of it. */
+interface Failure<T> {
+  readonly error: unknown;
   readonly values: readonly T[];
-  readonly notifications: Line<T>;
-  readonly written$: Observable<unknown>;
 }
 
-/**
- * Values are written, then they pass. The write of the next group begins before those of the last pass: whoever takes them may
- * take its time, and makes further ones, while the disk is busy.
- */
-function groupsWrittenFirst<T>(waiting: Line<T>, options: GroupCommitOptions<T>): Observable<ObservableNotification<T>> {
-  const { write, onFailed = rethrow } = options;
-  return defer(() => {
-    const writes = new Subscription();
-    const begin = (): Group<T> | undefined => {
-      if (waiting.length === 0) return undefined;
-      const { values, notifications } = takeGroup(waiting, options);
-      const written$ = new AsyncSubject<unknown>();
-      writes.add((values.length === 0 ? EMPTY : defer(() => from(write(values)))).subscribe(written$));
-      return { values, notifications, written$ };
-    };
-    /** What passes once the group has been written, and the group whose write has begun by then. */
-    const settle = (group: Group<T>): Observable<Settled<T>> =>
-      group.written$.pipe(
-        ignoreElements(),
-        endWith(group.notifications),
-        catchError((error) => {
-          onFailed(error, [...group.values, ...takeValues(waiting)]);
-          return of([]);
-        }),
-        map((passing) => ({ passing, next: begin() })),
-      );
-    return of<Settled<T>>({ passing: [], next: begin() }).pipe(
-      expand(({ next = begin() }) => (next === undefined ? EMPTY : settle(next))),
-      concatMap(({ passing }) => passing),
-      finalize(() => writes.unsubscribe()),
-    );
-  });
-}
+// how long values pass in one turn
+const turnMs = 2;
 
-interface Settled<T> {
-  readonly passing: Line<T>;
-  readonly next: Group<T> | undefined;
+/** What one subscription holds: a line of values that wait, at most one group that is being written, and a line of those that pass. */
+class Groups<T> {
+  readonly #options: GroupCommitOptions<T>;
+  readonly #subscriber: Subscriber<ObservableNotification<T>>;
+  readonly #waiting: Line<T> = [];
+  readonly #writes = new Subscription();
+  #isWriting = false;
+  #failure: Failure<T> | undefined;
+  readonly #passing: Line<T> = [];
+  #isPassing = false;
+  #turn: NodeJS.Immediate | undefined;
+
+  constructor(options: GroupCommitOptions<T>, subscriber: Subscriber<ObservableNotification<T>>) {
+    this.#options = options;
+    this.#subscriber = subscriber;
+  }
+
+  /** A value, or the end of the source, joins the line. */
+  take(notification: ObservableNotification<T>): void {
+    this.#waiting.push(notification);
+    // what comes in answer to those that pass is one group, not many
+    if (!this.#isPassing && this.#turn === undefined) this.#write();
+  }
+
+  end(): void {
+    this.#writes.unsubscribe();
+    clearImmediate(this.#turn);
+  }
+
+  /** Begins the next write, where none is under way and no failure waits to be told. */
+  #write(): void {
+    if (this.#isWriting || this.#failure !== undefined || this.#waiting.length === 0) return;
+    this.#isWriting = true;
+    const { write, pass } = this.#options;
+    const { values, notifications } = takeGroup(this.#waiting, this.#options);
+    if (pass === 'before') {
+      this.#passing.push(...notifications);
+      this.#pass();
+    }
+    const write$ = values.length === 0 ? EMPTY : defer(() => from(write(values)));
+    const writing = write$.subscribe({
+      error: (error: unknown) => {
+        this.#failure = { error, values };
+        this.#written([]);
+      },
+      complete: () => this.#written(pass === 'before' ? [] : notifications),
+    });
+    this.#writes.add(writing);
+  }
+
+  /** The next write begins before those of the last pass: whoever takes them may take its time while the disk is busy. */
+  #written(notifications: Line<T>): void {
+    this.#isWriting = false;
+    this.#passing.push(...notifications);
+    this.#write();
+    this.#pass();
+  }
+
+  /** Passes what it can in this turn, and the rest in the next ones. */
+  #pass(): void {
+    if (this.#isPassing || this.#turn !== undefined) return;
+    this.#isPassing = true;
+    const endMs = performance.now() + turnMs;
+    let passed = 0;
+    while (passed < this.#passing.length && !this.#subscriber.closed) {
+      this.#subscriber.next(this.#passing[passed++]);
+      if (performance.now() >= endMs) break;
+    }
+    this.#passing.splice(0, passed);
+    this.#isPassing = false;
+    if (this.#subscriber.closed) return;
+    if (this.#passing.length > 0) {
+      this.#turn = setImmediate(() => {
+        this.#turn = undefined;
+        this.#pass();
+      });
+      return;
+    }
+    if (this.#failure !== undefined) this.#tell(this.#failure);
+    this.#write();
+  }
+
+  /** All that was written before has passed: now those hear of a failure who were in it, or behind it. */
+  #tell({ error, values }: Failure<T>): void {
+    const { onFailed = rethrow } = this.#options;
+    this.#failure = undefined;
+    try {
+      onFailed(error, [...values, ...takeValues(this.#waiting)]);
+    } catch (thrown) {
+      this.#subscriber.error(thrown);
+    }
+  }
 }
 
 function rethrow(error: unknown): never {
