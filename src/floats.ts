@@ -2,7 +2,9 @@
 
 /** Whether every value is finite. */
 export function finite(values: Float32Array): boolean {
-  return values.every(Number.isFinite);
+  // `every` would take ten times as long
+  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false;
+  return true;
 }
 
 /** The largest float32 that is not above a positive number. */

@@ -2,23 +2,21 @@
 import { GradwireError, quote } from '../errors.ts';
 import { bitsOf, floor32 } from '../floats.ts';
 import type { CheckOptions, TensorGradient } from './check.ts';
+import { largestBits } from './largest.ts';
 
 /** The default of {@link CheckOptions.maxAbs}. */
 export const defaultMaxAbs = 1e9;
 
 /** Throws `E_NONFINITE` or `E_RANGE` where a value of the tensor's gradient is not finite or beyond `maxAbs`. */
 export function checkValues(name: string, values: Float32Array, { maxAbs = defaultMaxAbs }: CheckOptions): void {
-  const bits = bitsOf(values);
   const [most] = bitsOf(Float32Array.of(floor32(maxAbs)));
-  for (let i = 0; i < bits.length; i++) {
-    if ((bits[i] & 0x7fff_ffff) > most) throw wrongValue(name, values, i, maxAbs);
-  }
+  if (largestBits(values) > most) throw wrongValue(name, values, maxAbs);
 }
 
-function wrongValue(name: string, values: Float32Array, first: number, maxAbs: number): GradwireError {
+function wrongValue(name: string, values: Float32Array, maxAbs: number): GradwireError {
   const infinite = values.findIndex((value) => !Number.isFinite(value));
   const finite = infinite < 0;
-  const place = finite ? first : infinite;
+  const place = finite ? values.findIndex((value) => Math.abs(value) > maxAbs) : infinite;
   const count = values.reduce(
     (sum, value) => sum + (finite ? Number(Math.abs(value) > maxAbs) : Number(!Number.isFinite(value))),
     0,
@@ -30,7 +28,7 @@ function wrongValue(name: string, values: Float32Array, first: number, maxAbs: n
 }
 
 /**
- * {@link checkValues} for all tensors of a batch, with the sum of their squares in the same pass: float64, in layout order.
+ * {@link checkValues} for all tensors of a batch, with the sum of their squares: float64, in layout order.
  * Throws `E_NORM` where the norm exceeds `maxNorm`, too.
  */
 export function checkNorm(tensors: readonly TensorGradient[], options: CheckOptions): void {
@@ -38,11 +36,8 @@ export function checkNorm(tensors: readonly TensorGradient[], options: CheckOpti
   const [most] = bitsOf(Float32Array.of(floor32(maxAbs)));
   let squares = 0;
   for (const { tensor, values } of tensors) {
-    const bits = bitsOf(values);
-    for (let i = 0; i < bits.length; i++) {
-      if ((bits[i] & 0x7fff_ffff) > most) throw wrongValue(tensor.name, values, i, maxAbs);
-      squares += values[i] * values[i];
-    }
+    if (largestBits(values) > most) throw wrongValue(tensor.name, values, maxAbs);
+    for (const value of values) squares += value * value;
   }
   const norm = Math.sqrt(squares);
   if (norm <= maxNorm) return;
