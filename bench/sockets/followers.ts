@@ -1,9 +1,9 @@
 // The clients of the latency, in a process of their own: a worker that pushes at a steady pace, and a replica that waits for its updates.
 import { once } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import { connect } from '../../streams/sockets/index.ts';
 import { answerQuestions } from './child.ts';
+import { pace } from './pace.ts';
 
 /** To push so many batches at a pace, to a trainer or to a bare ws server that hands each on to the other connection. */
 export interface PaceOrder {
@@ -60,15 +60,4 @@ async function echoed({ url, parameters, count, perSecond }: PaceOrder): Promise
   await done;
   for (const socket of [worker, replica]) socket.terminate();
   return latencies;
-}
-
-/** Does something so many times, evenly; what is late is done at once. */
-async function pace(count: number, perSecond: number, act: () => void): Promise<void> {
-  const begun = performance.now();
-  for (let i = 0; i < count; i++) {
-    const early = begun + (i * 1000) / perSecond - performance.now();
-    if (early >= 1) await sleep(early);
-    else await new Promise(setImmediate);
-    act();
-  }
 }

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { WebSocketServer } from 'ws';
 import { layout } from '../../src/index.ts';
+import type { PublishSettings } from '../../streams/operators/index.ts';
 import { trainer } from '../../streams/trainer.ts';
 import { defined, ratio } from '../kernel/spread.ts';
 import { alternate, rateRow } from '../recordings/rounds.ts';
@@ -20,8 +21,9 @@ export async function ingestTable({ smoke }: Scale): Promise<Table> {
     rows.push(...(await compare(bytes, smoke ? 1 : 5)));
   }
   const caption = [
-    `Gradients frames per second from ${connections} workers in another process, each with ${inFlight} in flight, journal off. The trainer checks, hashes and folds each,`,
-    'publishes its update to both workers (they are replicas too) and answers; bare ws reads the frame and answers with a text as long as an ack.',
+    `Gradients frames per second from ${connections} workers in another process, each with ${inFlight} in flight (7 of 4 MiB: a worker's credit), journal off. The trainer checks, hashes and folds each`,
+    'and answers, and publishes to both workers, which are replicas too: an update as large as the frame to each, or all of a second in one. Bare',
+    'ws reads the frame and answers with a text as long as an ack.',
   ].join('\n');
   return { title: 'ingest', caption, rows };
 }
@@ -33,13 +35,17 @@ interface Receiver {
 }
 
 async function compare(bytes: number, rounds: number): Promise<Row[]> {
-  const receivers = [await bare(), await trained(bytes)];
+  const receivers = [
+    await bare(),
+    await trained(bytes, 'gradwire, published once a second', { intervalMs: 1000 }),
+    await trained(bytes, 'gradwire, each published', {}),
+  ];
   const child = new Child('pushers.js');
   const count = Math.max(32, Math.min(16_384, (128 << 20) / bytes));
   const arms = receivers.map(({ what, port }) => ({
     what,
     run: async () => {
-      const order: PushOrder = { port, bytes, count, connections, inFlight };
+      const order: PushOrder = { port, bytes, count, connections, inFlight: bytes < 4 << 20 ? inFlight : inFlight - 1 };
       const { seconds } = await child.ask<{ seconds: number }>(order);
       return seconds / count;
     },
@@ -67,8 +73,8 @@ async function bare(): Promise<Receiver> {
   return { what: 'bare ws', port, close: () => new Promise((resolve) => server.close(() => resolve())) };
 }
 
-async function trained(bytes: number): Promise<Receiver> {
+async function trained(bytes: number, what: string, publish: PublishSettings): Promise<Receiver> {
   const model = layout({ w: [bytes / 4] });
-  const t = await trainer({ model, listen: { port: 0 } });
-  return { what: 'gradwire', port: Number(new URL(t.url).port), close: () => t.close() };
+  const t = await trainer({ model, publish, listen: { port: 0 } });
+  return { what, port: Number(new URL(t.url).port), close: () => t.close() };
 }

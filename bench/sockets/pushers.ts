@@ -48,7 +48,7 @@ async function push(socket: WebSocket, producer: string, job: Pick<PushOrder, 'b
     sent += 1;
   };
   await new Promise<void>((resolve, reject) => {
-    socket.on('close', () => reject(new Error('a worker was cut off')));
+    socket.on('close', (code, reason) => reject(new Error(`a worker was cut off: ${code} ${reason}`)));
     socket.on('message', (data: Buffer, isBinary: boolean) => {
       // updates come too, from a trainer
       if (isBinary) return;

@@ -1,6 +1,7 @@
 // Sockets: what reaches replicas and what comes in from workers, beside bare ws, socket.io and NATS.
 import type { Report, Scale } from '../report.ts';
 import { broadcastTables } from './broadcast.ts';
+import { costTable } from './cost.ts';
 import { ingestTable } from './ingest.ts';
 import { latencyTable } from './latency.ts';
 import { neighboursTable } from './neighbours.ts';
@@ -12,6 +13,7 @@ export async function sockets(scale: Scale): Promise<Report> {
     await ingestTable(scale),
     await latencyTable(scale),
     await neighboursTable(scale),
+    await costTable(scale),
   ];
   return { tables };
 }
