@@ -50,8 +50,10 @@ const utf8 = { decoder: new TextDecoder(), encoder: new TextEncoder() };
 function splicedHead(frame: Uint8Array, labels: Record<string, string>): [head: Uint8Array, data: Uint8Array] | undefined {
   const data = dataOf(frame);
   const text = utf8.decoder.decode(frame.subarray(8, frame.byteLength - data.byteLength));
-  const takesALook = !text.startsWith(`${metadataStart}"`) || labels.gradwire !== undefined || stampKey.test(text);
-  if (takesALook) return undefined;
+  // an escape may spell a key that is not seen here
+  const isPlain =
+    text.startsWith(`${metadataStart}"`) && !text.includes('\\') && labels.gradwire === undefined && !stampKey.test(text);
+  if (!isPlain) return undefined;
   const header = `${metadataStart}${JSON.stringify(labels).slice(1, -1)},${text.slice(metadataStart.length).trimEnd()}`;
   const length = Math.ceil(header.length / 8) * 8;
   if (length > recordLimits.headerBytes) return undefined;

@@ -313,6 +313,8 @@ test('a checked frame is stamped without being read again: the same record, what
       frame,
       text(`{"__metadata__":${fields},${entry}}`, data),
       text(`{${entry},"__metadata__":${fields}}`, data),
+      text(`{"__metadata__":{"\\u0072un":"an escape spells run",${fields.slice(1)},${entry}}`, data),
+      text(`{"__metadata__":{"note":"C:\\\\run",${fields.slice(1)},${entry}}`, data),
       text(`  {"__metadata__" : ${fields}, ${entry}}`, data),
       text(`{"__metadata__":${JSON.stringify({ ...metadata, run: 'other', check: 'x', note: 'ü "run" }' })},${entry}}`, data),
     ];

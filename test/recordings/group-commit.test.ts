@@ -1,5 +1,5 @@
 // groupCommit: one write at a time, for all that waits; values pass in order, and ends keep their place.
-import { delay, EMPTY, lastValueFrom, of, range, Subject, tap, throwError, toArray } from 'rxjs';
+import { delay, EMPTY, lastValueFrom, of, range, Subject, take, tap, throwError, toArray } from 'rxjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type GroupCommitOptions, groupCommit } from '../../streams/recordings/journal/group-commit.ts';
@@ -75,6 +75,20 @@ test('each subscription has a line of its own', () => {
     expectObservable(passed$).toBe('---a-(b|)');
     expectObservable(passed$, '--^-----').toBe('-----a-(b|)');
   });
+});
+
+test('a consumer that has enough stops a source that gives all at once, and nothing is written after', async () => {
+  for (const pass of ['before', 'after'] as const) {
+    const writes: number[][] = [];
+    let pulled = 0;
+    const write = async (group: readonly number[]) => void writes.push([...group]);
+    const source = range(1, 1000).pipe(tap(() => pulled++));
+    const first = await lastValueFrom(source.pipe(groupCommit({ write, sizeOf, pass }), take(1)));
+    await new Promise(setImmediate);
+    assert.is(first, 1);
+    if (pass === 'before') assert.equal([writes, pulled], [[], 2], 'told of when the next is pulled');
+    else assert.equal(writes.slice(0, 1), [[1]]);
+  }
 });
 
 test('a hundred thousand values that come at once are groups of 1,024', async () => {

@@ -57,7 +57,7 @@ function textOfObject(metadata: Pairs<string>): string | undefined {
   for (const key of Object.keys(metadata)) demandText(key, metadata[key]);
   const text = JSON.stringify(metadata);
   // only a surrogate without its other half is written as an escape
-  return text.includes('\\ud') ? undefined : text;
+  return text.startsWith('{') && !text.includes('\\ud') ? text : undefined;
 }
 
 function textOfMap(metadata: ReadonlyMap<string, unknown>): string {

@@ -11,6 +11,7 @@ import {
   type ObservableNotification,
   type Subscriber,
   Subscription,
+  takeWhile,
 } from 'rxjs';
 
 /** How groups are made and written. */
@@ -44,7 +45,13 @@ export function groupCommit<T>(options: GroupCommitOptions<T>): MonoTypeOperator
   return (source) =>
     new Observable<ObservableNotification<T>>((subscriber) => {
       const groups = new Groups(options, subscriber);
-      const subscription = source.pipe(materialize()).subscribe((notification) => groups.take(notification));
+      // asked each time, for a source that gives all at once cannot be unsubscribed meanwhile
+      const subscription = source
+        .pipe(
+          materialize(),
+          takeWhile(() => !subscriber.closed),
+        )
+        .subscribe((notification) => groups.take(notification));
       return () => {
         subscription.unsubscribe();
         groups.end();
@@ -102,6 +109,7 @@ class Groups<T> {
     if (pass === 'before') {
       this.#passing.push(...notifications);
       this.#pass();
+      if (this.#subscriber.closed) return;
     }
     const write$ = values.length === 0 ? EMPTY : defer(() => from(write(values)));
     const writing = write$.subscribe({
