@@ -109,8 +109,8 @@ export const controls: readonly Control[] = [
   {
     name: 'an acknowledgement comes after the commit',
     file: 'streams/recordings/journal/group-commit.ts',
-    find: "options.pass === 'before' ?",
-    replace: "options.pass !== 'none' ?",
+    find: 'const { write, pass } = this.#options;',
+    replace: "const { write } = this.#options; const pass = 'before';",
     test: 'faults/order',
     // the write has begun by then, and may have ended: what is certain is that the sync has not
     expected: /"ack .*" before (it is written|the bytes of seg-.* are on disk)/,
