@@ -1,9 +1,10 @@
 // First question: how many updates reach how many replicas, beside bare ws, socket.io and NATS.
+import { type ChildProcess, fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { defined, ratio } from '../kernel/spread.ts';
 import { alternate, rateRow } from '../recordings/rounds.ts';
 import type { Row, Scale, Table } from '../report.ts';
-import type { Sender } from './orders.ts';
-import { Readers } from './reading.ts';
+import type { FromReaders, ReadersOrder, Sender } from './orders.ts';
 import { hasNats, type Sending, start } from './senders.ts';
 
 interface Case {
@@ -16,8 +17,6 @@ interface Case {
 // what a round of a case delivers, at most
 const roundBytes = 96 << 20;
 const roundDeliveries = 100_000;
-// rounds that are not counted; alternate() adds one
-const warmUps = 2;
 
 /** A row for each case and sender: each update in a turn of its own, and small ones in bursts. */
 export async function broadcastTables({ smoke }: Scale): Promise<Table[]> {
@@ -49,8 +48,6 @@ async function compare(given: Case, rounds: number): Promise<Row[]> {
   const { bytes, replicas, burst } = given;
   const senders: Sender[] = ['gradwire', 'ws', 'socket.io', ...(hasNats() && bytes < 1 << 20 ? (['nats'] as const) : [])];
   const stands = await Promise.all(senders.map((sender) => Stand.open(sender, given)));
-  // code that has not run often enough to be compiled well would be measured for what it is not
-  for (const stand of stands) for (let i = 0; i < warmUps; i++) await stand.round();
   const timings = await alternate(
     stands.map((stand) => ({ what: stand.sender, run: () => stand.round() })),
     rounds,
@@ -68,12 +65,14 @@ async function compare(given: Case, rounds: number): Promise<Row[]> {
 class Stand {
   readonly sender: Sender;
   readonly #sending: Sending;
-  readonly #readers: Readers;
+  readonly #readers: ChildProcess;
   readonly #case: Case;
   readonly #window: number;
   #windows = 0;
+  #past = 0;
+  #wake: () => void = () => undefined;
 
-  private constructor(sender: Sender, sending: Sending, readers: Readers, given: Case, window: number) {
+  private constructor(sender: Sender, sending: Sending, readers: ChildProcess, given: Case, window: number) {
     this.sender = sender;
     this.#sending = sending;
     this.#readers = readers;
@@ -84,10 +83,23 @@ class Stand {
   static async open(sender: Sender, given: Case): Promise<Stand> {
     const { bytes, replicas, burst } = given;
     const sending = await start(sender, bytes, replicas);
+    const readers = fork(fileURLToPath(new URL('readers.js', import.meta.url)), {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
     const perWindow = Math.floor((4 << 20) / ((bytes + 500) * replicas) / burst) * burst;
-    const window = Math.max(burst, Math.min(512, perWindow));
-    const readers = await Readers.open({ peer: sender, port: sending.port, count: replicas, window });
-    return new Stand(sender, sending, readers, given, window);
+    const stand = new Stand(sender, sending, readers, given, Math.max(burst, Math.min(512, perWindow)));
+    await new Promise<void>((resolve, reject) => {
+      readers.on('message', (message: FromReaders) => {
+        if (message.what === 'ready') resolve();
+        else if (message.what === 'past') {
+          stand.#past = message.windows;
+          stand.#wake();
+        } else reject(new Error(message.text));
+      });
+      const order: ReadersOrder = { what: 'open', peer: sender, port: sending.port, count: replicas, window: stand.#window };
+      readers.send(order);
+    });
+    return stand;
   }
 
   /** Seconds for one delivery, from the first that is sent until the last has been read. */
@@ -97,19 +109,28 @@ class Stand {
     const windows = Math.max(2, Math.floor(most / this.#window));
     const begun = performance.now();
     for (let window = 0; window < windows; window++) {
-      await this.#readers.past(this.#windows - 1);
+      while (this.#windows - this.#past >= 2) await this.#news();
       for (let i = 0; i < this.#window; i++) {
         this.#sending.send();
         if ((i + 1) % burst === 0) await new Promise(setImmediate);
       }
       this.#windows += 1;
     }
-    await this.#readers.past(this.#windows);
+    while (this.#past < this.#windows) await this.#news();
     return (performance.now() - begun) / 1000 / (windows * this.#window * replicas);
   }
 
   async close(): Promise<void> {
-    await this.#readers.close();
+    const ended = new Promise((resolve) => this.#readers.once('exit', resolve));
+    this.#readers.disconnect();
+    this.#readers.kill();
+    await ended;
     await this.#sending.close();
+  }
+
+  #news(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
   }
 }
