@@ -62,10 +62,10 @@ export class Fold {
     this.#model = model;
     this.#arena = arena;
     this.#kernel = kernel;
-    this.#staging = new Staging(all, arena, kernel);
     this.#descent = new Descent(all, { arena, kernel, debts });
     this.#parts = new Map(model.tensors.map((tensor, i) => [tensor, parts[i]]));
     this.#clipping = clippingOf(all);
+    this.#staging = new Staging(all, { arena, kernel, clips: this.#clipping !== undefined });
     this.#rowCount = model.tensors.reduce((sum, { rows }) => sum + rows, 0);
     this.lossScale = new LossScale(all.lossScale);
     setConstants(arena.constants, all);

@@ -18,7 +18,7 @@ export interface Staged {
   /** Floats of its gradient, from the tensor's offset on. */
   readonly length: number;
   readonly part: Part;
-  /** Sum of the gradient's squares. */
+  /** Sum of the gradient's squares: within 1e-5 where no norm clips. */
   readonly sum: number;
 }
 
@@ -35,12 +35,15 @@ export class Staging {
   readonly #kernel: Kernel;
   // a dynamic loss scale does
   readonly #skipsNotFinite: boolean;
+  // the sum that a clipping needs, or the faster one that is only told
+  readonly #which: number;
 
-  constructor(all: Hyperparameters, arena: Arena, kernel: Kernel) {
+  constructor(all: Hyperparameters, { arena, kernel, clips }: { arena: Arena; kernel: Kernel; clips: boolean }) {
     this.#all = all;
     this.#skipsNotFinite = typeof all.lossScale !== 'number';
     this.#arena = arena;
     this.#kernel = kernel;
+    this.#which = clips ? passes.check | passes.squares : passes.check;
   }
 
   /**
@@ -81,16 +84,16 @@ export class Staging {
     const { gradients } = this.#arena;
     const { offset } = tensor;
     const { length } = values;
-    if (this.#isThere(tensor, values)) return this.#kernel.run(passes.check, offset, length);
+    if (this.#isThere(tensor, values)) return this.#kernel.run(this.#which, offset, length);
     if (length <= stagedLength) {
       gradients.set(values, offset);
-      return this.#kernel.run(passes.check, offset, length);
+      return this.#kernel.run(this.#which, offset, length);
     }
     let sum = 0;
     for (let i = 0; i < length; i += stagedLength) {
       const part = values.subarray(i, i + stagedLength);
       gradients.set(part, offset + i);
-      sum = this.#kernel.run(passes.check, offset + i, part.length, sum);
+      sum = this.#kernel.run(this.#which, offset + i, part.length, sum);
     }
     return sum;
   }

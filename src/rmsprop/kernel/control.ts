@@ -5,7 +5,7 @@ export const blockLength = 4096;
 
 /** The passes of {@link Kernel.run}: a sum of these runs them over each value in this order. */
 export const passes = {
-  /** Sums g², and makes NaN of it where a value is not finite or beyond maxAbs. */
+  /** Sums g² in float32, or in float64 where `squares` are asked for too; makes NaN of it where a value is not finite or beyond maxAbs. */
   check: 1,
   /** g = g / scale */
   unscale: 2,
@@ -13,7 +13,7 @@ export const passes = {
   accumulate: 4,
   /** g = s / steps, s = 0 */
   average: 8,
-  /** Sums g². */
+  /** Sums g² in float64. */
   squares: 16,
   /** g = (g · clipnorm) / norm */
   scale: 32,

@@ -4,7 +4,7 @@ import { at, blockLength, formulas, longRow, passes, shortRows } from './control
 import type { Kernel } from './kernel.ts';
 
 const f32 = Math.fround;
-const lanes = new Float64Array(8);
+const lanes = new Float64Array(16);
 
 /**
  * The passes of one batch, one value at a time, every operation a float32 operation rounded in the order written.
@@ -26,7 +26,7 @@ export function scalarKernel(arena: Arena, formula: number): Kernel {
       g[j] = f32(s[i] / constants[at.steps]);
       s[i] = 0;
     }
-    if (which & passes.squares) value = g[j];
+    if ((which & (passes.check | passes.squares)) === passes.squares) value = g[j];
     if (which & passes.scale) g[j] = f32(f32(g[j] * constants[at.clipnorm]) / constants[at.norm]);
     if (which & passes.clip) g[j] = Math.min(Math.max(g[j], -constants[at.clipvalue]), constants[at.clipvalue]);
     if (which & passes.coupled) g[j] = f32(g[j] + f32(constants[at.lambda] * p[i]));
@@ -62,20 +62,29 @@ export function scalarKernel(arena: Arena, formula: number): Kernel {
   };
 }
 
-// gradients are summed in float64, for their norm may clip; updates in float32, for theirs is only told
-function precisionOf(which: number): (value: number) => number {
-  return which & passes.update ? f32 : (value) => value;
+/** How a sum of squares is made: each lane has every so many-th value, and squares and lanes are rounded. */
+interface Precision {
+  readonly laneCount: 8 | 16;
+  readonly round: (value: number) => number;
 }
 
-// the sum of squares of a block: eight lanes, added in pairs; squares and lanes are rounded by `round`
-function block(visit: (k: number) => number, length: number, round: (value: number) => number): number {
+// a norm that may clip is summed in float64; one that is only told, in float32
+function precisionOf(which: number): Precision {
+  if (which & passes.update) return { laneCount: 8, round: f32 };
+  const isEstimate = (which & (passes.check | passes.squares)) === passes.check;
+  return isEstimate ? { laneCount: 16, round: f32 } : { laneCount: 8, round: (value) => value };
+}
+
+// the sum of squares of a block: its lanes, added in pairs
+function block(visit: (k: number) => number, length: number, { laneCount, round }: Precision): number {
   lanes.fill(0);
   for (let k = 0; k < length; k++) {
     const value = visit(k);
-    lanes[k % 8] = round(lanes[k % 8] + round(value * value));
+    lanes[k % laneCount] = round(lanes[k % laneCount] + round(value * value));
   }
-  const [l0, l1, l2, l3, l4, l5, l6, l7] = lanes;
-  return l0 + l4 + (l2 + l6) + (l1 + l5 + (l3 + l7));
+  const [l0, l1, l2, l3, l4, l5, l6, l7, ...more] = lanes;
+  const [m0, m1, m2, m3, m4, m5, m6, m7] = more;
+  return l0 + l4 + (l2 + l6) + (l1 + l5 + (l3 + l7)) + (m0 + m4 + (m2 + m6) + (m1 + m5 + (m3 + m7)));
 }
 
 /**

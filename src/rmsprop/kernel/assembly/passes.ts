@@ -60,11 +60,11 @@ function small(which: i32, p: usize, g: usize, bytes: usize): void {
 /** All passes over values that are together; the sum of squares of the pass that makes one. */
 export function block(passes: i32, formula: i32, p: usize, g: usize, bytes: usize): f64 {
   let sum: f64 = 0;
-  if (passes & CHECK) sum = check(g, bytes);
+  if (passes & CHECK) sum = check((passes & SQUARES) != 0, g, bytes);
   if (passes & UNSCALE) small(UNSCALE, p, g, bytes);
   if (passes & ACCUMULATE) small(ACCUMULATE, p, g, bytes);
   if (passes & AVERAGE) small(AVERAGE, p, g, bytes);
-  if (passes & SQUARES) sum = squares(g, bytes);
+  if ((passes & (CHECK | SQUARES)) == SQUARES) sum = squares(g, bytes);
   if (passes & SCALE) small(SCALE, p, g, bytes);
   if (passes & CLIP) small(CLIP, p, g, bytes);
   if (passes & COUPLED) small(COUPLED, p, g, bytes);

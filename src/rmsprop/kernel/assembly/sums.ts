@@ -69,14 +69,46 @@ export function squares(g: usize, bytes: usize): f64 {
   return total(s01, s23, s45, s67);
 }
 
+/** Sum of the squares of `bytes / 4` values in sixteen float32 lanes: a quarter of the instructions, and within 1e-5. */
+function estimate(g: usize, bytes: usize): f64 {
+  let s0 = f32x4.splat(0);
+  let s1 = f32x4.splat(0);
+  let s2 = f32x4.splat(0);
+  let s3 = f32x4.splat(0);
+  const whole = bytes & ~63;
+  let i: usize = 0;
+  for (; i < whole; i += 64) {
+    const v0 = v128.load(g + i);
+    s0 = f32x4.add(s0, f32x4.mul(v0, v0));
+    const v1 = v128.load(g + i, 16);
+    s1 = f32x4.add(s1, f32x4.mul(v1, v1));
+    const v2 = v128.load(g + i, 32);
+    s2 = f32x4.add(s2, f32x4.mul(v2, v2));
+    const v3 = v128.load(g + i, 48);
+    s3 = f32x4.add(s3, f32x4.mul(v3, v3));
+  }
+  for (; i < bytes; i += 16) {
+    const value = v128.and(v128.load(g + i), lanes(bytes - i));
+    const square = f32x4.mul(value, value);
+    if (i == whole) s0 = f32x4.add(s0, square);
+    else if (i == whole + 16) s1 = f32x4.add(s1, square);
+    else if (i == whole + 32) s2 = f32x4.add(s2, square);
+    else s3 = f32x4.add(s3, square);
+  }
+  return total(low(s0), high(s0), low(s1), high(s1)) + total(low(s2), high(s2), low(s3), high(s3));
+}
+
+// below it a square may be 0 in float32
+const least: f32 = 1e-18;
+
 /**
- * The same, but NaN where a value is not finite or beyond maxAbs. A sum that is at most maxAbs squared has no such value, since
- * float64 squares of float32 are exact and sums of them never round below a part; only larger sums need a look at each value.
+ * Either sum, but NaN where a value is not finite or beyond maxAbs. Sums never round below a part, nor a square to its half: a
+ * sum of at most half of maxAbs squared has no such value, and only a larger one needs a look at each.
  */
-export function check(g: usize, bytes: usize): f64 {
-  const sum = squares(g, bytes);
+export function check(exact: bool, g: usize, bytes: usize): f64 {
+  const sum = exact ? squares(g, bytes) : estimate(g, bytes);
   const most = constant(MOST);
-  if (sum <= <f64>most * <f64>most) return sum;
+  if (most >= least && sum <= <f64>most * <f64>most * 0.5) return sum;
   for (let i: usize = 0; i < bytes; i += 4) {
     if (!(abs<f32>(load<f32>(g + i)) <= most)) return NaN;
   }
