@@ -1,5 +1,9 @@
 // Questions about float32 values that several rooms ask.
 
+// one value, seen both ways: its limit is asked for each tensor of each batch
+const float = new Float32Array(1);
+const bits = bitsOf(float);
+
 /** Whether every value is finite. */
 export function finite(values: Float32Array): boolean {
   // `every` would take ten times as long
@@ -9,9 +13,14 @@ export function finite(values: Float32Array): boolean {
 
 /** The largest float32 that is not above a positive number. */
 export function floor32(limit: number): number {
-  const floats = Float32Array.of(limit);
-  if (floats[0] > limit) bitsOf(floats)[0] -= 1;
-  return floats[0];
+  bits[0] = floorBits(limit);
+  return float[0];
+}
+
+/** Its bits. */
+export function floorBits(limit: number): number {
+  float[0] = limit;
+  return float[0] > limit ? bits[0] - 1 : bits[0];
 }
 
 /** The same memory as 32-bit integers. Without their sign they are in the order of the floats, infinity and NaN above them all. */

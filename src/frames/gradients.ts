@@ -5,7 +5,7 @@ import { type CheckOptions, checkGradients, type Gradients } from '../gradients/
 import { isPrintable, type Layout } from '../layout.ts';
 import { entriesOf, type Form, formsIn, gradientIn } from './forms.ts';
 import { count, demandKind, frameFormat, type Metadata, optionalCount, optionalNumber, text } from './metadata.ts';
-import { deserialize, serialize } from './safetensors.ts';
+import { deserialize, type Safetensors, serialize, serializeOpened } from './safetensors.ts';
 
 /** What a gradients frame says about its batch. */
 export interface GradientsHeader {
@@ -48,9 +48,34 @@ export type EncodeForms<Name extends string = string> = (tensors: Gradients<Name
 export function encodeGradients<Name extends string>(
   model: Layout<Name>,
   identity: Identity,
-  { gradients, examples, loss, time }: Pick<Batch<Name>, 'gradients' | 'examples' | 'loss' | 'time'>,
+  batch: Labelled<Name>,
   { encode, ...options }: CheckOptions & { readonly encode?: EncodeForms<Name> } = {},
 ): Uint8Array<ArrayBuffer> {
+  const metadata = labelsOf(identity, batch);
+  const { tensors } = checkGradients(model, batch.gradients, options);
+  return serialize(entriesOf(encode === undefined ? tensors : encode(tensors)), metadata);
+}
+
+/** {@link encodeGradients} as floats, with what `deserialize` would read in the frame: whoever made it need not. */
+export function encodeGradientsOpened<Name extends string>(
+  model: Layout<Name>,
+  identity: Identity,
+  batch: Labelled<Name>,
+  options?: CheckOptions,
+): { readonly frame: Uint8Array<ArrayBuffer>; readonly opened: Opened } {
+  const metadata = labelsOf(identity, batch);
+  const { tensors } = checkGradients(model, batch.gradients, options);
+  const { bytes, ...opened } = serializeOpened(entriesOf(tensors), metadata);
+  return { frame: bytes, opened };
+}
+
+/** A batch and what its maker says of it. */
+type Labelled<Name extends string> = Pick<Batch<Name>, 'gradients' | 'examples' | 'loss' | 'time'>;
+
+/** A frame whose header has been read: its metadata, and its tensors as views. */
+export type Opened = Pick<Safetensors, 'metadata' | 'tensors'>;
+
+function labelsOf(identity: Identity, { examples, loss, time }: Labelled<string>): Record<string, string> {
   const metadata: Record<string, string> = { gradwire: frameFormat, kind: 'gradients' };
   if (identity.model !== undefined) metadata.model = identity.model;
   metadata.producer = identity.producer;
@@ -61,8 +86,7 @@ export function encodeGradients<Name extends string>(
   if (loss !== undefined && Number.isFinite(loss)) metadata.loss = String(loss);
   if (time !== undefined) metadata.time = String(time);
   readGradientsHeader(metadata);
-  const { tensors } = checkGradients(model, gradients, options);
-  return serialize(entriesOf(encode === undefined ? tensors : encode(tensors)), metadata);
+  return metadata;
 }
 
 /**

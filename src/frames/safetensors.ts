@@ -4,4 +4,4 @@ export { type SafetensorsLimits, safetensorsLimits } from './safetensors/limits.
 export type { Pairs } from './safetensors/pairs.ts';
 export { deserialize, type Safetensors, type Tensor } from './safetensors/read.ts';
 export { withMetadata, withMetadataInParts, withoutMetadata } from './safetensors/stamp.ts';
-export { serialize, serializeInSlices, type TensorInput } from './safetensors/write.ts';
+export { serialize, serializeInSlices, serializeOpened, type TensorInput } from './safetensors/write.ts';

@@ -1,6 +1,6 @@
 // The values of a batch: finite, within a limit each, and within a limit of their norm.
 import { GradwireError, quote } from '../errors.ts';
-import { bitsOf, floor32 } from '../floats.ts';
+import { floorBits } from '../floats.ts';
 import type { CheckOptions, TensorGradient } from './check.ts';
 import { largestBits } from './largest.ts';
 
@@ -9,8 +9,7 @@ export const defaultMaxAbs = 1e9;
 
 /** Throws `E_NONFINITE` or `E_RANGE` where a value of the tensor's gradient is not finite or beyond `maxAbs`. */
 export function checkValues(name: string, values: Float32Array, { maxAbs = defaultMaxAbs }: CheckOptions): void {
-  const [most] = bitsOf(Float32Array.of(floor32(maxAbs)));
-  if (largestBits(values) > most) throw wrongValue(name, values, maxAbs);
+  if (largestBits(values) > floorBits(maxAbs)) throw wrongValue(name, values, maxAbs);
 }
 
 function wrongValue(name: string, values: Float32Array, maxAbs: number): GradwireError {
@@ -33,7 +32,7 @@ function wrongValue(name: string, values: Float32Array, maxAbs: number): Gradwir
  */
 export function checkNorm(tensors: readonly TensorGradient[], options: CheckOptions): void {
   const { maxAbs = defaultMaxAbs, maxNorm = Number.POSITIVE_INFINITY } = options;
-  const [most] = bitsOf(Float32Array.of(floor32(maxAbs)));
+  const most = floorBits(maxAbs);
   let squares = 0;
   for (const { tensor, values } of tensors) {
     if (largestBits(values) > most) throw wrongValue(tensor.name, values, maxAbs);

@@ -173,7 +173,8 @@ function messageOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
 }
 
-function slices(part: Uint8Array): Uint8Array[] {
+function slices(part: Uint8Array): Uint8Array | Uint8Array[] {
+  if (part.byteLength <= mostBytes) return part;
   return Array.from({ length: Math.ceil(part.byteLength / mostBytes) }, (_, i) =>
     part.subarray(i * mostBytes, (i + 1) * mostBytes),
   );

@@ -1,7 +1,7 @@
 // Batches from this process: the same frames, checks and answers as those from a socket.
 import { identity, type MonoTypeOperatorFunction, type Observable, Subject } from 'rxjs';
 import { type ErrorCode, GradwireError } from '../../src/errors.ts';
-import { encodeGradients } from '../../src/frames/gradients.ts';
+import { encodeGradientsOpened } from '../../src/frames/gradients.ts';
 import { type Batch, type GradientRecord, isBatch } from '../../src/gradients/batch.ts';
 import type { CheckOptions } from '../../src/gradients/check.ts';
 import type { Answer, Arrival } from '../operators/flow.ts';
@@ -45,13 +45,13 @@ export class Pusher<Name extends string = string> {
     const { epoch, model, layout } = this.#held;
     const { producer = 'trainer', producerEpoch = epoch, base = this.#held.version() } = batch;
     const sequence = batch.sequence ?? ++this.#sequence;
-    const frame = encodeGradients(layout, { model, producer, producerEpoch, sequence, base }, batch, this.#check);
-    if (this.#waitingBytes > 0 && this.#waitingBytes + frame.byteLength > this.#mostWaitingBytes) {
+    const made = encodeGradientsOpened(layout, { model, producer, producerEpoch, sequence, base }, batch, this.#check);
+    if (this.#waitingBytes > 0 && this.#waitingBytes + made.frame.byteLength > this.#mostWaitingBytes) {
       throw new GradwireError('E_BUSY', `${this.#waitingBytes} bytes of batches wait to be written; await earlier pushes first`, {
         retryable: true,
       });
     }
-    return await this.#hand(frame);
+    return await this.#hand(made);
   }
 
   /** What the arrivals of others pass. */
@@ -71,7 +71,7 @@ export class Pusher<Name extends string = string> {
     this.#waiting.clear();
   }
 
-  #hand(frame: Uint8Array): Promise<Pushed> {
+  #hand({ frame, opened }: Pick<Arrival, 'frame' | 'opened'>): Promise<Pushed> {
     return new Promise((resolve, reject) => {
       this.#waiting.add(reject);
       this.#waitingBytes += frame.byteLength;
@@ -81,7 +81,7 @@ export class Pusher<Name extends string = string> {
         if (given.type === 'ack') resolve({ version: given.version, duplicate: given.duplicate });
         else reject(new GradwireError(given.code as ErrorCode, given.text, given));
       };
-      this.arrivals$.next({ frame, answer });
+      this.arrivals$.next({ frame, opened, answer });
     });
   }
 }

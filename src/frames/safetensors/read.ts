@@ -35,11 +35,16 @@ export interface Safetensors {
  */
 export function deserialize(buffer: ArrayBuffer | Uint8Array, limits?: SafetensorsLimits): Safetensors {
   const { metadata, entries, data } = open(buffer, limits);
+  return { metadata: recordOf(metadata), tensors: tensorsIn(data, entries), data };
+}
+
+/** The tensors of a data section that these entries fill. */
+export function tensorsIn(data: Uint8Array, entries: readonly Entry[]): ReadonlyMap<string, Tensor> {
   const tensors = new Map<string, Tensor>();
   for (const entry of entries) {
     tensors.set(entry.name, { dtype: entry.dtype, shape: entry.shape, data: elements(data, entry) });
   }
-  return { metadata: recordOf(metadata), tensors, data };
+  return tensors;
 }
 
 /** An object without a prototype, so that no key can collide with one of `Object`'s. */

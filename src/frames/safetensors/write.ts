@@ -6,6 +6,7 @@ import { byteLengthOf, type Entry } from './entry.ts';
 import { type SafetensorsLimits, safetensorsLimits } from './limits.ts';
 import { checkName } from './name.ts';
 import { mapOf, type Pairs } from './pairs.ts';
+import { type Safetensors, tensorsIn } from './read.ts';
 import { type Blank, begin } from './text.ts';
 
 /** A tensor to write: an array alone stands for its class's dtype and the shape `[length]`. */
@@ -24,13 +25,26 @@ export function serialize(
   metadata: Pairs<string> = {},
   limits?: SafetensorsLimits,
 ): Uint8Array<ArrayBuffer> {
-  const { bytes, data, parts } = headed(tensors, metadata, limits);
+  return written(tensors, metadata, limits).bytes;
+}
+
+/** {@link serialize}, and what `deserialize` would read in the bytes. */
+export function serializeOpened(
+  tensors: Pairs<TensorInput>,
+  metadata: Readonly<Record<string, string>>,
+): Safetensors & Pick<Blank, 'bytes'> {
+  const { bytes, data, entries } = written(tensors, metadata);
+  return { bytes, metadata, tensors: tensorsIn(data, entries), data };
+}
+
+function written(tensors: Pairs<TensorInput>, metadata: Pairs<string>, limits?: SafetensorsLimits): Headed {
+  const whole = headed(tensors, metadata, limits);
   let position = 0;
-  for (const part of parts) {
-    data.set(part, position);
+  for (const part of whole.parts) {
+    whole.data.set(part, position);
     position += part.byteLength;
   }
-  return bytes;
+  return whole;
 }
 
 // copied at once: half a millisecond where the memory is new
@@ -56,11 +70,12 @@ export function* serializeInSlices(
 }
 
 /** A buffer with its header in place, and the bytes that go behind it, one part for each tensor. */
-function headed(
-  tensors: Pairs<TensorInput>,
-  metadata: Pairs<string>,
-  limits: SafetensorsLimits | undefined,
-): Blank & { readonly parts: readonly Uint8Array[] } {
+interface Headed extends Blank {
+  readonly entries: readonly Entry[];
+  readonly parts: readonly Uint8Array[];
+}
+
+function headed(tensors: Pairs<TensorInput>, metadata: Pairs<string>, limits: SafetensorsLimits | undefined): Headed {
   const entries: Entry[] = [];
   const parts: Uint8Array[] = [];
   let position = 0;
@@ -72,7 +87,7 @@ function headed(
     position += byteLength;
   }
   const { bytes, data } = begin(metadata, entries, position, limits);
-  return { bytes, data, parts };
+  return { bytes, data, entries, parts };
 }
 
 /** The tensor with dtype and shape filled in, as the reader would give it back. */

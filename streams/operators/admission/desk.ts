@@ -60,7 +60,7 @@ export class Desk<Name extends string> {
     if (this.#revoked) this.#rewind();
     if (arrival.known !== undefined) return this.#takeKnown(arrival, arrival.known as Fitting<Name>);
     try {
-      const { metadata, tensors } = deserialize(arrival.frame);
+      const { metadata, tensors } = arrival.opened ?? deserialize(arrival.frame);
       if (/^(0|[1-9]\d{0,15})$/.test(metadata.sequence ?? '')) sequence = Number(metadata.sequence);
       refuseFolding(metadata);
       if (this.#watch !== undefined) {
