@@ -197,11 +197,17 @@ async function controlled(
 }
 
 test('control: with durability "none" the same audit finds batches that are lost', async ({ directory }) => {
-  const found = await controlled(directory, { durability: 'none' }, ({ lost }) => lost > 0);
+  // a kill comes a millisecond after the ack, which is as long as a busy machine's write
+  const writeMs = 20;
+  const found = await controlled(join(directory, 'none'), { durability: 'none', writeMs }, ({ lost }) => lost > 0);
   figure(
     `kills, control: durability "none": lost ${found.lost} of ${found.acknowledged} acknowledged after ${found.kills} kills`,
   );
   assert.ok(found.lost > 0, `seed ${seed}`);
+  let looks = 0;
+  const kept = await controlled(join(directory, 'fsync'), { writeMs }, () => ++looks === 3);
+  assert.is(kept.lost, 0, `seed ${seed}`);
+  assert.ok(kept.acknowledged > 0);
 });
 
 test('control: where the dedupe windows are not rebuilt the same audit finds batches that are applied twice', async ({

@@ -14,6 +14,8 @@ export interface LifeOptions extends Omit<TrainerOptions, 'model' | 'onError' | 
   readonly listen: ServeOptions & { readonly port: number };
   /** The control that begins with empty dedupe windows. */
   readonly forgetful?: boolean;
+  /** The control whose disk takes so long for each write. */
+  readonly writeMs?: number;
 }
 
 /** What a process says once it accepts batches. */
