@@ -4,7 +4,7 @@ import { type ErrorCode, GradwireError } from '../../src/errors.ts';
 import { encodeGradientsOpened } from '../../src/frames/gradients.ts';
 import { type Batch, type GradientRecord, isBatch } from '../../src/gradients/batch.ts';
 import type { CheckOptions } from '../../src/gradients/check.ts';
-import type { Answer, Arrival } from '../operators/flow.ts';
+import type { Arrival } from '../operators/flow.ts';
 import type { Held } from './held.ts';
 
 // as many as the sockets together may have waiting
@@ -51,7 +51,7 @@ export class Pusher<Name extends string = string> {
         retryable: true,
       });
     }
-    return await this.#hand(made);
+    return this.#hand(made);
   }
 
   /** What the arrivals of others pass. */
@@ -71,17 +71,26 @@ export class Pusher<Name extends string = string> {
     this.#waiting.clear();
   }
 
+  // whatever waits for the answer holds its number of bytes, not the batch: thousands of them may wait for the disk
   #hand({ frame, opened }: Pick<Arrival, 'frame' | 'opened'>): Promise<Pushed> {
-    return new Promise((resolve, reject) => {
+    const { byteLength } = frame;
+    this.#waitingBytes += byteLength;
+    const { promise, answer } = this.#answered(byteLength);
+    this.arrivals$.next({ frame, opened, answer });
+    return promise;
+  }
+
+  #answered(byteLength: number): { readonly promise: Promise<Pushed>; readonly answer: Arrival['answer'] } {
+    let answer!: Arrival['answer'];
+    const promise = new Promise<Pushed>((resolve, reject) => {
       this.#waiting.add(reject);
-      this.#waitingBytes += frame.byteLength;
-      const answer = (given: Answer): void => {
+      answer = (given) => {
         this.#waiting.delete(reject);
-        this.#waitingBytes -= frame.byteLength;
+        this.#waitingBytes -= byteLength;
         if (given.type === 'ack') resolve({ version: given.version, duplicate: given.duplicate });
         else reject(new GradwireError(given.code as ErrorCode, given.text, given));
       };
-      this.arrivals$.next({ frame, opened, answer });
     });
+    return { promise, answer };
   }
 }
