@@ -153,7 +153,7 @@ async function smallTable({ smoke }: Scale): Promise<Table> {
       run: async () => (await inDirectory((directory) => record(directory, job, count, inFlight))).seconds / count,
     },
   ];
-  const timings = await alternate(arms, smoke ? 2 : 7);
+  const timings = await alternate(arms, smoke ? 2 : 7, { warmUps: 2 });
   return {
     title: 'batches of 1 KiB in this process, acknowledged per second',
     caption: `${inFlight} in flight. A push is encoded, admitted, folded and published too; the median of an arm's rounds.`,

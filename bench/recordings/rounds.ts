@@ -11,14 +11,14 @@ export interface Arm {
   readonly run: () => Promise<number>;
 }
 
-/** Runs the arms in turn, every other round from the last to the first unless told; the first two, in which code is compiled, are not counted. */
+/** Runs the arms in turn, every other round from the last to the first unless told; the first, in which code is compiled, is not counted, or as many as are told. */
 export async function alternate(
   arms: readonly Arm[],
   rounds: number,
-  { reverses = true }: { readonly reverses?: boolean } = {},
+  { reverses = true, warmUps = 1 }: { readonly reverses?: boolean; readonly warmUps?: number } = {},
 ): Promise<Timing[]> {
   const taken = arms.map((): number[] => []);
-  for (let round = -2; round < rounds; round++) {
+  for (let round = -warmUps; round < rounds; round++) {
     const order = [...arms.keys()];
     for (const i of reverses && round % 2 !== 0 ? order.reverse() : order) {
       const seconds = await arms[i].run();

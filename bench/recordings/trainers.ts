@@ -25,6 +25,7 @@ export async function trainerTable(job: Job, { smoke }: Scale): Promise<Table> {
       { what: 'journal off (no directory)', run: () => push(undefined) },
     ],
     smoke ? 2 : 7,
+    { warmUps: 2 },
   );
   const share = rounded(1 / (ratio(on, off) ?? Number.NaN));
   return {
