@@ -123,7 +123,7 @@ class Stand {
   async close(): Promise<void> {
     const ended = new Promise((resolve) => this.#readers.once('exit', resolve));
     this.#readers.disconnect();
-    this.#readers.kill();
+    this.#readers.kill('SIGKILL');
     await ended;
     await this.#sending.close();
   }

@@ -26,7 +26,7 @@ export class Child {
 
   async end(): Promise<void> {
     const ended = new Promise((resolve) => this.#process.once('exit', resolve));
-    // it has nothing to put away, and would first take what still comes from hundreds of sockets
+    // it has nothing to put away, and SIGTERM did not always end it
     this.#process.kill('SIGKILL');
     await ended;
   }

@@ -42,7 +42,7 @@ export class Readers {
   async close(): Promise<void> {
     const ended = new Promise((resolve) => this.#process.once('exit', resolve));
     this.#process.disconnect();
-    this.#process.kill();
+    this.#process.kill('SIGKILL');
     await ended;
   }
 }
