@@ -191,8 +191,7 @@ async function controlled(
     found = await audit(directory, acksOf(workers));
   } while (!shows(found) && count < 100);
   await lives.end();
-  for (const { worker } of workers) await worker.close();
-  await Promise.all(workers.map((each) => each.stop()));
+  await Promise.all(workers.map((each) => each.close()));
   return { ...found, kills: count };
 }
 

@@ -157,8 +157,7 @@ test('control: where the dedupe windows are not rebuilt from the parts, batches 
     ({ twice } = await audit(directory, []));
   }
   await lives.end();
-  for (const { worker } of workers) await worker.close();
-  await Promise.all(workers.map((each) => each.stop()));
+  await Promise.all(workers.map((each) => each.close()));
   assert.ok(twice > 0, `seed ${seed}`);
 });
 

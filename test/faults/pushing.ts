@@ -62,6 +62,14 @@ export class Pushing {
     await Promise.all(this.#lanes);
   }
 
+  /** Ends at once: what is not answered is rejected. */
+  async close(): Promise<void> {
+    // told first: a lane whose every push is rejected in the same turn would leave no turn for the socket to close in
+    const stopped = this.stop();
+    await this.worker.close();
+    await stopped;
+  }
+
   async #push(): Promise<void> {
     while (!this.#stopping) {
       // numbered in the order of the calls, from 1
