@@ -5,13 +5,12 @@ import { Subject } from 'rxjs';
 import type { Admitted } from '../../streams/operators/index.ts';
 import { createFile } from '../../streams/recordings/disk.ts';
 import { openJournal } from '../../streams/recordings/index.ts';
-import { trainer } from '../../streams/trainer.ts';
 import { ratio } from '../kernel/spread.ts';
 import { type Row, rounded, type Scale, type Table } from '../report.ts';
 import { admittedOf, denseJob, type Job } from './batches.ts';
 import { inDirectory } from './place.ts';
-import { pushAll } from './push.ts';
 import { alternate, rateRow } from './rounds.ts';
+import { trainersBeside } from './trainers.ts';
 
 /** Sizes with as many batches in flight as fill a trainer's queue of 64 MiB. */
 const sizes = [
@@ -135,28 +134,24 @@ async function bare(directory: string, job: Job, groups: readonly number[]): Pro
 
 async function smallTable({ smoke }: Scale): Promise<Table> {
   const job = denseJob(1024, 64);
-  const count = smoke ? 2000 : 65_536;
-  const inFlight = 4096;
-  const push = async (directory: string | undefined) => {
-    const t = await trainer({ model: job.model, optimizer: job.optimizer, directory });
-    try {
-      return (await pushAll(t, job.batches, count, inFlight)) / count;
-    } finally {
-      await t.close();
-    }
-  };
-  const arms = [
-    { what: 'trainer().push, with a directory, fsync', run: () => inDirectory(push) },
-    { what: 'trainer().push, without a directory', run: () => push(undefined) },
-    {
-      what: 'openJournal().commit() alone, fsync',
-      run: async () => (await inDirectory((directory) => record(directory, job, count, inFlight))).seconds / count,
-    },
-  ];
-  const timings = await alternate(arms, smoke ? 2 : 7, { warmUps: 2 });
+  const [count, inFlight] = [smoke ? 2000 : 65_536, 4096];
+  const timings = await trainersBeside({ job: { byteLength: 1024 }, count, inFlight }, (journal) =>
+    alternate(
+      [
+        { what: 'trainer().push, with a directory, fsync', run: journal.on },
+        { what: 'trainer().push, without a directory', run: journal.off },
+        {
+          what: 'openJournal().commit() alone, fsync',
+          run: async () => (await inDirectory((directory) => record(directory, job, count, inFlight))).seconds / count,
+        },
+      ],
+      smoke ? 2 : 7,
+      { warmUps: 2 },
+    ),
+  );
   return {
-    title: 'batches of 1 KiB in this process, acknowledged per second',
-    caption: `${inFlight} in flight. A push is encoded, admitted, folded and published too; the median of an arm's rounds.`,
+    title: 'batches of 1 KiB, pushed in the process that acknowledges them, per second',
+    caption: `${inFlight} in flight. A push is encoded, admitted, folded and published too; each of the three has a process of its own.`,
     rows: timings.map((timing) => rateRow(timing, 'batches/s', 1)),
   };
 }

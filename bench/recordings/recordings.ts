@@ -13,7 +13,7 @@ export async function recordings(scale: Scale): Promise<Report> {
   const flights = await flightsJob(scale.smoke ? 500 : 16_384);
   const tables = [
     ...(await journalTables(scale)),
-    await trainerTable(flights, scale),
+    await trainerTable(scale),
     await replayTable(flights, scale),
     await recoveryTable(flights, scale),
     await snapshotTable(scale),

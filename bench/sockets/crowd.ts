@@ -1,7 +1,7 @@
 // Replicas in a process of their own, healthy ones that say how late each update was, or bad ones of every kind.
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect, type RemoteReplica } from '../../streams/sockets/index.ts';
-import { answerQuestions } from './child.ts';
+import { answerQuestions } from '../child.ts';
 
 /** To open replicas, to tell of what has come, or to open what should not disturb them. */
 export type CrowdOrder =

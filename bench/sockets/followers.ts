@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { WebSocket } from 'ws';
 import { connect } from '../../streams/sockets/index.ts';
-import { answerQuestions } from './child.ts';
+import { answerQuestions } from '../child.ts';
 import { pace } from './pace.ts';
 
 /** To push so many batches at a pace, to a trainer or to a bare ws server that hands each on to the other connection. */

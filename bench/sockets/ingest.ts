@@ -5,10 +5,10 @@ import { WebSocketServer } from 'ws';
 import { layout } from '../../src/index.ts';
 import type { PublishSettings } from '../../streams/operators/index.ts';
 import { trainer } from '../../streams/trainer.ts';
+import { Child } from '../child.ts';
 import { defined, ratio } from '../kernel/spread.ts';
 import { alternate, rateRow } from '../recordings/rounds.ts';
 import type { Row, Scale, Table } from '../report.ts';
-import { Child } from './child.ts';
 import type { PushOrder } from './pushers.ts';
 
 const connections = 2;
@@ -40,7 +40,7 @@ async function compare(bytes: number, rounds: number): Promise<Row[]> {
     await trained(bytes, 'gradwire, published once a second', { intervalMs: 1000 }),
     await trained(bytes, 'gradwire, each published', {}),
   ];
-  const child = new Child('pushers.js');
+  const child = new Child('sockets/pushers.js');
   const count = Math.max(32, Math.min(16_384, (128 << 20) / bytes));
   const arms = receivers.map(({ what, port }) => ({
     what,

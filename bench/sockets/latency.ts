@@ -4,10 +4,10 @@ import type { AddressInfo } from 'node:net';
 import { WebSocketServer } from 'ws';
 import { layout } from '../../src/index.ts';
 import { trainer } from '../../streams/trainer.ts';
+import { Child } from '../child.ts';
 import { median } from '../kernel/spread.ts';
 import { inDirectory } from '../recordings/place.ts';
 import { type Row, rounded, type Scale, type Table } from '../report.ts';
-import { Child } from './child.ts';
 import type { PaceOrder } from './followers.ts';
 import { percentile } from './percentile.ts';
 
@@ -17,7 +17,7 @@ const perSecond = 500;
 /** Median and 99th percentile, without a journal and with one. */
 export async function latencyTable({ smoke }: Scale): Promise<Table> {
   const [rounds, count] = smoke ? [1, 100] : [5, 2500];
-  const child = new Child('followers.js');
+  const child = new Child('sockets/followers.js');
   const arms = [
     {
       what: 'bare ws: worker, server, replica',

@@ -2,9 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { layout } from '../../src/index.ts';
 import { type Trainer, trainer } from '../../streams/trainer.ts';
+import { Child } from '../child.ts';
 import { median } from '../kernel/spread.ts';
 import { type Row, rounded, type Scale, type Table } from '../report.ts';
-import { Child } from './child.ts';
 import type { CrowdOrder } from './crowd.ts';
 import { percentile } from './percentile.ts';
 
@@ -15,7 +15,7 @@ const healthy = 47;
 export async function neighboursTable({ smoke }: Scale): Promise<Table> {
   const [rounds, updates, perSecond] = smoke ? [1, 20, 50] : [6, 400, 50];
   const t = await trainer<string>({ model: layout({ w: [parameters] }), listen: { port: 0 } });
-  const [crowd, strangers] = [new Child('crowd.js'), new Child('crowd.js')];
+  const [crowd, strangers] = [new Child('sockets/crowd.js'), new Child('sockets/crowd.js')];
   const ask = (child: Child, order: CrowdOrder) => child.ask<{ arrivals: [number, string][] }>(order);
   await ask(crowd, { what: 'healthy', url: t.url, count: healthy });
   const alone: number[][] = [];

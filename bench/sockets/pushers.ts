@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { WebSocket } from 'ws';
 import { encodeGradients } from '../../src/frames/gradients.ts';
 import { layout } from '../../src/index.ts';
-import { answerQuestions } from './child.ts';
+import { answerQuestions } from '../child.ts';
 
 /** To push so many frames of so many bytes of values to a port. */
 export interface PushOrder {

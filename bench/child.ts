@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 export class Child {
   readonly #process: ChildProcess;
 
+  /** Starts a program, given as its path in `bench/`. */
   constructor(file: string) {
     const path = fileURLToPath(new URL(file, import.meta.url));
     this.#process = fork(path, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
