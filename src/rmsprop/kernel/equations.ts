@@ -5,6 +5,7 @@ import type { Kernel } from './kernel.ts';
 
 const f32 = Math.fround;
 const lanes = new Float64Array(16);
+const exactLanes = new Float64Array(16);
 
 /**
  * The passes of one batch, one value at a time, every operation a float32 operation rounded in the order written.
@@ -66,24 +67,37 @@ export function scalarKernel(arena: Arena, formula: number): Kernel {
 interface Precision {
   readonly laneCount: 8 | 16;
   readonly round: (value: number) => number;
+  /** Below it the sum is made again without rounding: squares have lost bits, or are 0. */
+  readonly least: number;
 }
+
+const exact: Precision = { laneCount: 8, round: (value) => value, least: 0 };
+const update: Precision = { laneCount: 8, round: f32, least: 0 };
+const estimate: Precision = { laneCount: 16, round: f32, least: 1e-36 };
 
 // a norm that may clip is summed in float64; one that is only told, in float32
 function precisionOf(which: number): Precision {
-  if (which & passes.update) return { laneCount: 8, round: f32 };
-  const isEstimate = (which & (passes.check | passes.squares)) === passes.check;
-  return isEstimate ? { laneCount: 16, round: f32 } : { laneCount: 8, round: (value) => value };
+  if (which & passes.update) return update;
+  return (which & (passes.check | passes.squares)) === passes.check ? estimate : exact;
 }
 
-// the sum of squares of a block: its lanes, added in pairs
-function block(visit: (k: number) => number, length: number, { laneCount, round }: Precision): number {
+// the sum of squares of a block
+function block(visit: (k: number) => number, length: number, { laneCount, round, least }: Precision): number {
   lanes.fill(0);
+  exactLanes.fill(0);
   for (let k = 0; k < length; k++) {
     const value = visit(k);
-    lanes[k % laneCount] = round(lanes[k % laneCount] + round(value * value));
+    const square = value * value;
+    lanes[k % laneCount] = round(lanes[k % laneCount] + round(square));
+    exactLanes[k % exact.laneCount] += square;
   }
-  const [l0, l1, l2, l3, l4, l5, l6, l7, ...more] = lanes;
-  const [m0, m1, m2, m3, m4, m5, m6, m7] = more;
+  const sum = total(lanes);
+  return sum < least ? total(exactLanes) : sum;
+}
+
+// lanes are added in pairs
+function total(all: Float64Array): number {
+  const [l0, l1, l2, l3, l4, l5, l6, l7, m0, m1, m2, m3, m4, m5, m6, m7] = all;
   return l0 + l4 + (l2 + l6) + (l1 + l5 + (l3 + l7)) + (m0 + m4 + (m2 + m6) + (m1 + m5 + (m3 + m7)));
 }
 
