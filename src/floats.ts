@@ -17,7 +17,7 @@ export function floor32(limit: number): number {
   return float[0];
 }
 
-/** Its bits. */
+/** The bits of {@link floor32}. */
 export function floorBits(limit: number): number {
   float[0] = limit;
   return float[0] > limit ? bits[0] - 1 : bits[0];

@@ -1,10 +1,9 @@
 // First question: how many updates reach how many replicas, beside bare ws, socket.io and NATS.
-import { type ChildProcess, fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { defined, ratio } from '../kernel/spread.ts';
 import { alternate, rateRow } from '../recordings/rounds.ts';
 import type { Row, Scale, Table } from '../report.ts';
-import type { FromReaders, ReadersOrder, Sender } from './orders.ts';
+import type { Sender } from './orders.ts';
+import { Readers } from './reading.ts';
 import { hasNats, type Sending, start } from './senders.ts';
 
 interface Case {
@@ -49,7 +48,7 @@ async function compare(given: Case, rounds: number): Promise<Row[]> {
   const senders: Sender[] = ['gradwire', 'ws', 'socket.io', ...(hasNats() && bytes < 1 << 20 ? (['nats'] as const) : [])];
   const stands = await Promise.all(senders.map((sender) => Stand.open(sender, given)));
   const timings = await alternate(
-    stands.map((stand) => ({ what: stand.sender, run: () => stand.round() })),
+    stands.map((stand, i) => ({ what: senders[i], run: () => stand.round() })),
     rounds,
   );
   for (const stand of stands) await stand.close();
@@ -63,17 +62,13 @@ async function compare(given: Case, rounds: number): Promise<Row[]> {
 
 /** One sender with its readers. */
 class Stand {
-  readonly sender: Sender;
   readonly #sending: Sending;
-  readonly #readers: ChildProcess;
+  readonly #readers: Readers;
   readonly #case: Case;
   readonly #window: number;
   #windows = 0;
-  #past = 0;
-  #wake: () => void = () => undefined;
 
-  private constructor(sender: Sender, sending: Sending, readers: ChildProcess, given: Case, window: number) {
-    this.sender = sender;
+  private constructor(sending: Sending, readers: Readers, given: Case, window: number) {
     this.#sending = sending;
     this.#readers = readers;
     this.#case = given;
@@ -83,23 +78,10 @@ class Stand {
   static async open(sender: Sender, given: Case): Promise<Stand> {
     const { bytes, replicas, burst } = given;
     const sending = await start(sender, bytes, replicas);
-    const readers = fork(fileURLToPath(new URL('readers.js', import.meta.url)), {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    });
     const perWindow = Math.floor((4 << 20) / ((bytes + 500) * replicas) / burst) * burst;
-    const stand = new Stand(sender, sending, readers, given, Math.max(burst, Math.min(512, perWindow)));
-    await new Promise<void>((resolve, reject) => {
-      readers.on('message', (message: FromReaders) => {
-        if (message.what === 'ready') resolve();
-        else if (message.what === 'past') {
-          stand.#past = message.windows;
-          stand.#wake();
-        } else reject(new Error(message.text));
-      });
-      const order: ReadersOrder = { what: 'open', peer: sender, port: sending.port, count: replicas, window: stand.#window };
-      readers.send(order);
-    });
-    return stand;
+    const window = Math.max(burst, Math.min(512, perWindow));
+    const readers = await Readers.open({ peer: sender, port: sending.port, count: replicas, window });
+    return new Stand(sending, readers, given, window);
   }
 
   /** Seconds for one delivery, from the first that is sent until the last has been read. */
@@ -109,28 +91,19 @@ class Stand {
     const windows = Math.max(2, Math.floor(most / this.#window));
     const begun = performance.now();
     for (let window = 0; window < windows; window++) {
-      while (this.#windows - this.#past >= 2) await this.#news();
+      await this.#readers.past(this.#windows - 1);
       for (let i = 0; i < this.#window; i++) {
         this.#sending.send();
         if ((i + 1) % burst === 0) await new Promise(setImmediate);
       }
       this.#windows += 1;
     }
-    while (this.#past < this.#windows) await this.#news();
+    await this.#readers.past(this.#windows);
     return (performance.now() - begun) / 1000 / (windows * this.#window * replicas);
   }
 
   async close(): Promise<void> {
-    const ended = new Promise((resolve) => this.#readers.once('exit', resolve));
-    this.#readers.disconnect();
-    this.#readers.kill('SIGKILL');
-    await ended;
+    await this.#readers.close();
     await this.#sending.close();
-  }
-
-  #news(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#wake = resolve;
-    });
   }
 }

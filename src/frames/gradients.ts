@@ -62,7 +62,7 @@ export function encodeGradientsOpened<Name extends string>(
   identity: Identity,
   batch: Labelled<Name>,
   options?: CheckOptions,
-): { readonly frame: Uint8Array<ArrayBuffer>; readonly opened: Opened } {
+): { readonly frame: Uint8Array<ArrayBuffer>; readonly opened: OpenedFrame } {
   const metadata = labelsOf(identity, batch);
   const { tensors } = checkGradients(model, batch.gradients, options);
   const { bytes, ...opened } = serializeOpened(entriesOf(tensors), metadata);
@@ -73,7 +73,7 @@ export function encodeGradientsOpened<Name extends string>(
 type Labelled<Name extends string> = Pick<Batch<Name>, 'gradients' | 'examples' | 'loss' | 'time'>;
 
 /** A frame whose header has been read: its metadata, and its tensors as views. */
-export type Opened = Pick<Safetensors, 'metadata' | 'tensors'>;
+export type OpenedFrame = Pick<Safetensors, 'metadata' | 'tensors'>;
 
 function labelsOf(identity: Identity, { examples, loss, time }: Labelled<string>): Record<string, string> {
   const metadata: Record<string, string> = { gradwire: frameFormat, kind: 'gradients' };

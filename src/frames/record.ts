@@ -30,7 +30,7 @@ export interface JournalRecord<Name extends string = string> extends GradientsFr
 
 /** The record of a frame: the same tensors, the stamp and a `check` (xxHash64 of the tensors' bytes) in its metadata. */
 export function stampGradients(frame: Uint8Array, stamp: Stamp): Uint8Array<ArrayBuffer> {
-  return withMetadata(frame, labelsOf(frame, stamp), recordLimits);
+  return withMetadata(frame, stampLabels(frame, stamp), recordLimits);
 }
 
 /**
@@ -38,7 +38,7 @@ export function stampGradients(frame: Uint8Array, stamp: Stamp): Uint8Array<Arra
  * and its tensors are not copied: **views** of the frame.
  */
 export function stampCheckedGradients(frame: Uint8Array, stamp: Stamp): Uint8Array[] {
-  const labels = labelsOf(frame, stamp);
+  const labels = stampLabels(frame, stamp);
   return splicedHead(frame, labels) ?? withMetadataInParts(frame, labels, recordLimits);
 }
 
@@ -65,7 +65,10 @@ function splicedHead(frame: Uint8Array, labels: Record<string, string>): [head: 
   return [head, data];
 }
 
-function labelsOf(frame: Uint8Array, { run, epoch, version, durableUpTo, payload, ...folding }: Stamp): Record<string, string> {
+function stampLabels(
+  frame: Uint8Array,
+  { run, epoch, version, durableUpTo, payload, ...folding }: Stamp,
+): Record<string, string> {
   return {
     run,
     epoch: String(epoch),

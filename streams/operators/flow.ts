@@ -1,6 +1,6 @@
 // What flows through a trainer's pipe, station by station: arrival, admitted batch, step, publication.
 import type { Folding } from '../../src/frames/fold.ts';
-import type { GradientsHeader, Opened } from '../../src/frames/gradients.ts';
+import type { GradientsHeader, OpenedFrame } from '../../src/frames/gradients.ts';
 import type { UpdateHeader } from '../../src/frames/update.ts';
 import type { Gradients } from '../../src/gradients/check.ts';
 import type { RMSprop, StepResult } from '../../src/rmsprop/rmsprop.ts';
@@ -37,8 +37,8 @@ export interface Arrival {
   readonly frame: Uint8Array;
   /** Called once: with the ack when the batch is durable and folded, or with the nack. */
   readonly answer: (answer: Answer) => void;
-  /** What `deserialize` would read in it, where whoever made the frame knows. */
-  readonly opened?: Opened;
+  /** What `deserialize` would read in this very frame, where whoever made it knows: it is trusted, not read again. */
+  readonly opened?: OpenedFrame;
   /** What is known already where the trainer made it itself, as a rollback: it is not checked, only given its version. */
   readonly known?: Pick<Admitted, 'header' | 'checked' | 'payload'>;
 }

@@ -174,6 +174,7 @@ function messageOf(cause: unknown): string {
 }
 
 function slices(part: Uint8Array): Uint8Array | Uint8Array[] {
+  if (part.byteLength === 0) return [];
   if (part.byteLength <= mostBytes) return part;
   return Array.from({ length: Math.ceil(part.byteLength / mostBytes) }, (_, i) =>
     part.subarray(i * mostBytes, (i + 1) * mostBytes),

@@ -207,7 +207,7 @@ test('the writer refuses what the reader would refuse', () => {
   refuses('E_ST_METADATA', () => serialize({}, wrong({ lr: undefined })));
   refuses('E_ST_METADATA', () => serialize({}, { k: '\udc00' }));
   // an object without keys of its own, whatever JSON would make of it
-  for (const boxed of [new Number(5), new Boolean(true), new Date(0)])
+  for (const boxed of [new Number(5), new Boolean(true), new Date(0), Object(1n)])
     assert.equal({ ...deserialize(serialize({}, wrong(boxed))).metadata }, {});
   refuses('E_ST_METADATA', () => serialize({}, { '\ud83d': '\ude00' }));
   refuses('E_ST_SIZE', () => serialize({ w: { shape: [3], data: w } }), 'needs 12 bytes, its data has 8');

@@ -77,7 +77,7 @@ test('each subscription has a line of its own', () => {
   });
 });
 
-test('a consumer that has enough stops a source that gives all at once, and nothing is written after', async () => {
+test('a consumer that has enough stops a source that gives all at once: what has passed is written, and little else', async () => {
   for (const pass of ['before', 'after'] as const) {
     const writes: number[][] = [];
     let pulled = 0;
@@ -86,8 +86,9 @@ test('a consumer that has enough stops a source that gives all at once, and noth
     const first = await lastValueFrom(source.pipe(groupCommit({ write, sizeOf, pass }), take(1)));
     await new Promise(setImmediate);
     assert.is(first, 1);
-    if (pass === 'before') assert.equal([writes, pulled], [[], 2], 'told of when the next is pulled');
-    else assert.equal(writes.slice(0, 1), [[1]]);
+    assert.equal(writes[0], [1]);
+    if (pass === 'before') assert.equal([writes.length, pulled], [1, 2], 'told of when the next is pulled');
+    else assert.ok(writes.length <= 2, 'the next is begun before those of the last pass');
   }
 });
 

@@ -1,13 +1,14 @@
 // record: a tap that passes every value on unchanged, in order, once its record is written.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { concat, EMPTY, from, NEVER, type Observable, of, Subject, take, tap, throwError } from 'rxjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { GradientRecord } from '../../src/gradients/batch.ts';
 import { checkGradients } from '../../src/gradients/check.ts';
 import { createFile } from '../../streams/recordings/disk.ts';
-import { openRecording, type RecordOptions, record, replay } from '../../streams/recordings/index.ts';
+import { openRecording, type Recording, type RecordOptions, record, replay } from '../../streams/recordings/index.ts';
 import { sameBits } from '../support/bits.ts';
 import { refused } from '../support/refused.ts';
 import {
@@ -144,16 +145,43 @@ test('with durability none values pass before they are written, with others afte
     ['fsync', true],
   ] as const) {
     const path = join(directory(), 'a.mcap');
+    let writes = 0;
+    const create = async (path: string) => {
+      const handle = await createFile(path);
+      const writev = handle.writev.bind(handle);
+      handle.writev = (async (...all: Parameters<typeof writev>) => {
+        const result = await writev(...all);
+        writes += 1;
+        return result;
+      }) as typeof writev;
+      return handle;
+    };
     const there: boolean[] = [];
     await all(
       of(given[0]).pipe(
-        record(path, { model, durability }),
-        tap(() => there.push(existsSync(path))),
+        record(path, { model, durability, create }),
+        tap(() => there.push(writes > 0)),
       ),
     );
     assert.equal(there, [expected], durability);
     assert.is((await openRecording(path)).batches, 1);
   }
+});
+
+test('what has passed is recorded though whoever takes it soon has enough, whatever the durability', async () => {
+  for (const durability of ['none', 'os', 'fsync'] as const)
+    for (const count of [1, 5]) {
+      const path = join(directory(), 'a.mcap');
+      const passed = await all(from(given).pipe(record(path, { model, durability }), take(count)));
+      assert.is(passed.length, count);
+      // an unsubscribed stream tells nobody when its file is closed
+      let recording: Recording | undefined;
+      while (recording?.segments[0].closedCleanly !== true) {
+        await delay(5);
+        recording = await openRecording(path).catch(() => undefined);
+      }
+      assert.ok(recording.batches >= count, `${durability}, ${count}`);
+    }
 });
 
 test('bare gradients, batches, checked and admitted batches are recorded with what they say, and the rest filled in', async () => {

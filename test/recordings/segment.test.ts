@@ -190,7 +190,8 @@ test('parts larger than one call takes are written whole', async () => {
   const file = await createFile(path);
   const parts = Array.from({ length: 3000 }, (_, i) => new Uint8Array(i % 5).fill(i));
   const large = new Uint8Array((64 << 20) + 3).fill(9);
-  await writeFully(file, [...parts, large], 0);
+  const empty = new Uint8Array(0);
+  await writeFully(file, [...Array.from({ length: 1024 }, () => empty), ...parts, empty, large], 0);
   await file.close();
   assert.ok(Buffer.concat([...parts, large]).equals(readFileSync(path)));
 });

@@ -58,4 +58,14 @@ test('a norm that is only told is summed in float32: the same bits from both ker
   assert.ok(differ > 0);
 });
 
+test('the norm of updates whose squares vanish is 0 from both kernels', () => {
+  const model = layout({ w: [40] });
+  for (const kernel of ['simd', 'scalar'] as const) {
+    const optimizer = new RMSprop(model, { kernel, lr: 1e-30 });
+    const { updateNorm } = optimizer.step({ w: new Float32Array(40).fill(1) });
+    assert.is(updateNorm, 0);
+    assert.ok(optimizer.parameters.get('w').every((p) => p < 0));
+  }
+});
+
 test.run();

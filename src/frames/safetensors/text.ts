@@ -54,7 +54,9 @@ function headerText(metadata: Pairs<string>, entries: readonly Entry[]): string 
 /** JSON of metadata that are an object, in one call of the engine's own; undefined where they take a closer look. */
 function textOfObject(metadata: Pairs<string>): string | undefined {
   if (typeof metadata !== 'object' || metadata === null || Symbol.iterator in metadata || 'toJSON' in metadata) return undefined;
-  for (const key of Object.keys(metadata)) demandText(key, metadata[key]);
+  const keys = Object.keys(metadata);
+  if (keys.length === 0) return undefined;
+  for (const key of keys) demandText(key, metadata[key]);
   const text = JSON.stringify(metadata);
   // only a surrogate without its other half is written as an escape
   return text.startsWith('{') && !text.includes('\\ud') ? text : undefined;

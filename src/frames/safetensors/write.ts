@@ -28,13 +28,13 @@ export function serialize(
   return written(tensors, metadata, limits).bytes;
 }
 
-/** {@link serialize}, and what `deserialize` would read in the bytes. */
+/** {@link serialize}, with what `deserialize` would read in the bytes: the tensors are views of them. */
 export function serializeOpened(
   tensors: Pairs<TensorInput>,
   metadata: Readonly<Record<string, string>>,
-): Safetensors & Pick<Blank, 'bytes'> {
+): Pick<Safetensors, 'metadata' | 'tensors'> & Pick<Blank, 'bytes'> {
   const { bytes, data, entries } = written(tensors, metadata);
-  return { bytes, metadata, tensors: tensorsIn(data, entries), data };
+  return { bytes, metadata, tensors: tensorsIn(data, entries) };
 }
 
 function written(tensors: Pairs<TensorInput>, metadata: Pairs<string>, limits?: SafetensorsLimits): Headed {

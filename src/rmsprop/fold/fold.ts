@@ -16,11 +16,14 @@ import { notFinite, type Staged, Staging } from './staging.ts';
 /** A tensor of which the parameters, or those of some rows, may have changed. */
 export type Touched<Name extends string = string> = Pick<TensorGradient<Name>, 'tensor' | 'rows'>;
 
-/** What one batch did. Norms are roots of float64 sums, rounded to float32. */
+/** What one batch did. */
 export interface Outcome<Name extends string = string> {
-  /** Norm of the gradient, after loss scale and accumulation, before clipping. */
+  /**
+   * Norm of the gradient, after loss scale and accumulation, before clipping: the root of a float64 sum, rounded to float32, where
+   * one may clip or gradients are unscaled or averaged; otherwise within 1e-5 of that.
+   */
   readonly gradientNorm: number;
-  /** Norm of what the parameters lost, weight decay, averages and constraints left out; summed in float32, so within 1e-5, and infinite from 1.8e19. */
+  /** Norm of what the parameters lost, weight decay, averages and constraints left out; summed in float32: within 1e-5 from 1e-15 on, less or 0 below, infinite from 1.8e19. */
   readonly updateNorm: number;
   /** What the gradient was multiplied by to keep a norm within its limit, 1 where nothing was; the least where each tensor has its own. */
   readonly clipFactor: number;

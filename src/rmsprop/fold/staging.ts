@@ -18,7 +18,7 @@ export interface Staged {
   /** Floats of its gradient, from the tensor's offset on. */
   readonly length: number;
   readonly part: Part;
-  /** Sum of the gradient's squares: within 1e-5 where no norm clips. */
+  /** Sum of the gradient's squares; where no norm clips, its root is within 1e-5. */
   readonly sum: number;
 }
 

@@ -106,11 +106,7 @@ class Groups<T> {
     this.#isWriting = true;
     const { write, pass } = this.#options;
     const { values, notifications } = takeGroup(this.#waiting, this.#options);
-    if (pass === 'before') {
-      this.#passing.push(...notifications);
-      this.#pass();
-      if (this.#subscriber.closed) return;
-    }
+    if (pass === 'before') this.#passing.push(...notifications);
     const write$ = values.length === 0 ? EMPTY : defer(() => from(write(values)));
     const writing = write$.subscribe({
       error: (error: unknown) => {
@@ -120,6 +116,8 @@ class Groups<T> {
       complete: () => this.#written(pass === 'before' ? [] : notifications),
     });
     this.#writes.add(writing);
+    // begun by then, so that what has passed is written though whoever takes it should have enough
+    if (pass === 'before') this.#pass();
   }
 
   /** The next write begins before those of the last pass: whoever takes them may take its time while the disk is busy. */
