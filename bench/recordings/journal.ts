@@ -151,7 +151,7 @@ async function smallTable({ smoke }: Scale): Promise<Table> {
   );
   return {
     title: 'batches of 1 KiB, pushed in the process that acknowledges them, per second',
-    caption: `${inFlight} in flight. A push is encoded, admitted, folded and published too; each of the three has a process of its own.`,
+    caption: `${inFlight} in flight. A push is encoded, admitted, folded and published too; each of the two trainers has a process of its own.`,
     rows: timings.map((timing) => rateRow(timing, 'batches/s', 1)),
   };
 }
