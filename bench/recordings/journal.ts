@@ -21,15 +21,15 @@ const sizes = [
 // the kernel takes so many buffers in one call
 const mostBuffers = 1024;
 
-/** The journal beside a bare loop with the same groups, and small batches through a trainer. */
-export async function journalTables(scale: Scale): Promise<Table[]> {
+/** The journal beside a bare loop with the same groups. */
+export async function journalTable(scale: Scale): Promise<Table> {
   const rows: Row[] = [];
   for (const size of sizes) rows.push(...(await beside(size, scale)));
   const caption = [
     'Acknowledged bytes through openJournal().commit(), fsync, in a closed loop; the bare loop writes the same frames in the same groups to a',
     'file of its own, one writev and one fdatasync for each group. Of the bare loop: median of the ratios of the rounds.',
   ].join('\n');
-  return [{ title: 'journal beside a bare loop of write and fdatasync', caption, rows }, await smallTable(scale)];
+  return { title: 'journal beside a bare loop of write and fdatasync', caption, rows };
 }
 
 async function beside({ what, byteLength, inFlight }: (typeof sizes)[number], { smoke }: Scale): Promise<Row[]> {
@@ -132,7 +132,8 @@ async function bare(directory: string, job: Job, groups: readonly number[]): Pro
   return seconds;
 }
 
-async function smallTable({ smoke }: Scale): Promise<Table> {
+/** Small batches through a trainer, and through a journal alone. */
+export async function smallTable({ smoke }: Scale): Promise<Table> {
   const job = denseJob(1024, 64);
   const [count, inFlight] = [smoke ? 2000 : 65_536, 4096];
   const timings = await trainersBeside({ job: { byteLength: 1024 }, count, inFlight }, (journal) =>
@@ -151,7 +152,7 @@ async function smallTable({ smoke }: Scale): Promise<Table> {
   );
   return {
     title: 'batches of 1 KiB, pushed in the process that acknowledges them, per second',
-    caption: `${inFlight} in flight. A push is encoded, admitted, folded and published too; each of the two trainers has a process of its own.`,
+    caption: `${inFlight} in flight. A push is encoded, admitted, folded and published too; each of the three has a process of its own.`,
     rows: timings.map((timing) => rateRow(timing, 'batches/s', 1)),
   };
 }

@@ -4,24 +4,20 @@ import { admit, publish, rmsprop } from '../../streams/operators/index.ts';
 import { foldFrom, replay } from '../../streams/recordings/index.ts';
 import { ratio } from '../kernel/spread.ts';
 import { type Row, rounded, type Scale, type Table } from '../report.ts';
-import { admittedOf, denseJob, type Job } from './batches.ts';
+import { admittedOf, type Job } from './batches.ts';
 import { inDirectory } from './place.ts';
 import { recordJob } from './recorded.ts';
 import { alternate, rateRow } from './rounds.ts';
 
-/** Replays of the flights job's batches and of larger ones. */
-export async function replayTable(flights: Job, { smoke }: Scale): Promise<Table> {
-  const rounds = smoke ? 2 : 7;
-  const rows = [
-    ...(await beside('flights', flights, rounds)),
-    ...(await beside('64 KiB', denseJob(64 << 10, smoke ? 16 : 2048), rounds)),
-  ];
+/** Replays of a job's batches. */
+export async function replayTable(what: string, job: Job, { smoke }: Scale): Promise<Table> {
+  const rows = await beside(what, job, smoke ? 2 : 7);
   const caption = [
     'The recording lies in the cache of the file system. "pipeline in memory": the frames as they arrived through admit, rmsprop and publish,',
     'as in a trainer without a journal. "fold in memory": batches that are decoded and checked, through rmsprop alone. "of the pipeline",',
     '"of the fold": medians of the ratios of the rounds.',
   ].join('\n');
-  return { title: 'replay of a recording', caption, rows };
+  return { title: `replay of a recording, ${what}`, caption, rows };
 }
 
 async function beside(what: string, job: Job, rounds: number): Promise<Row[]> {
