@@ -1,4 +1,6 @@
 // The server's streams, spoken to by a client that knows docs/FORMAT.md and nothing else.
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import type { Socket } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { sameBits } from '../support/bits.ts';
@@ -111,6 +113,46 @@ test('many batches in one go: each update still goes before its ack', () =>
     }
     client.end();
   }));
+
+test('batches that come in one read are answered in one write', async () => {
+  let near: Socket | undefined;
+  const note = (message: unknown): void => {
+    near ??= (message as { socket: Socket }).socket;
+  };
+  subscribe('net.server.socket', note);
+  try {
+    await withStand({}, async (stand) => {
+      const { client } = await join(stand.server.port, { role: 'worker', producer: 'w1' });
+      await client.nextBinary();
+      client.binary(batch(1));
+      await untilText(client);
+      const writes = writesOf(near as Socket);
+      client.socket.cork();
+      for (let resent = 0; resent < 8; resent++) client.binary(batch(1));
+      client.socket.uncork();
+      for (let acked = 0; acked < 8; acked++) assert.is((await client.nextText()).duplicate, true);
+      assert.is(writes(), 1);
+      client.end();
+    });
+  } finally {
+    unsubscribe('net.server.socket', note);
+  }
+});
+
+/** Counts how often a socket hands bytes to the operating system from now on. */
+function writesOf(socket: Socket): () => number {
+  let writes = 0;
+  for (const name of ['_write', '_writev'] as const) {
+    const write = socket[name]?.bind(socket) as (...args: unknown[]) => void;
+    Object.assign(socket, {
+      [name]: (...args: unknown[]) => {
+        writes += 1;
+        write(...args);
+      },
+    });
+  }
+  return () => writes;
+}
 
 for (const [what, frame, code, sequence] of [
   ['NaN', batch(1, {}, [1, Number.NaN, 3]), 'E_NONFINITE', 1],

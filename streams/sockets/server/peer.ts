@@ -30,6 +30,7 @@ export class Peer {
   readonly #liveness: Liveness;
   readonly #feed: Feed;
   readonly #replies: Replies;
+  #corked = false;
   readonly #pausedFor = new Set<'intake' | 'answers'>();
 
   /** Answers the hello and begins. `raw` is the connection below the socket. */
@@ -57,7 +58,10 @@ export class Peer {
     const mode = hello.role === 'recorder' ? 'every' : hello.mode;
     this.#feed = new Feed(this.#source, target, { mode, highWaterBytes: limits.highWaterBytes, resetMs: limits.resetMs });
     const replies = {
-      send: (text: string, done: () => void) => socket.send(text, done),
+      send: (text: string, done: () => void) => {
+        this.#corkForThisTick();
+        socket.send(text, done);
+      },
       onClogged: (on: boolean) => this.#pause('answers', on),
     };
     this.#replies = new Replies(replies, this.#feed, () => backlog.version);
@@ -177,6 +181,17 @@ export class Peer {
     const digest = this.#scope.digest();
     const heartbeat: Heartbeat = { type: 'heartbeat', epoch: served.epoch, version: served.version(), digest };
     return JSON.stringify(heartbeat);
+  }
+
+  /** Batches that came in one read are answered in one write. */
+  #corkForThisTick(): void {
+    if (this.#corked) return;
+    this.#corked = true;
+    this.#raw.cork();
+    process.nextTick(() => {
+      this.#corked = false;
+      this.#raw.uncork();
+    });
   }
 
   readonly #sent = (): void => {
