@@ -10,6 +10,7 @@ import type { Standing } from './access/standing.ts';
 import { refusal } from './answers.ts';
 import { Feed, type FeedSource, type Scope } from './feed.ts';
 import type { Guest, PeerHost } from './guest.ts';
+import { heldForTick } from './held-for-tick.ts';
 import { welcome } from './join.ts';
 import { Liveness } from './liveness.ts';
 import type { PeerInfo } from './peer-info.ts';
@@ -30,7 +31,6 @@ export class Peer {
   readonly #liveness: Liveness;
   readonly #feed: Feed;
   readonly #replies: Replies;
-  #corked = false;
   readonly #pausedFor = new Set<'intake' | 'answers'>();
 
   /** Answers the hello and begins. `raw` is the connection below the socket. */
@@ -58,10 +58,7 @@ export class Peer {
     const mode = hello.role === 'recorder' ? 'every' : hello.mode;
     this.#feed = new Feed(this.#source, target, { mode, highWaterBytes: limits.highWaterBytes, resetMs: limits.resetMs });
     const replies = {
-      send: (text: string, done: () => void) => {
-        this.#corkForThisTick();
-        socket.send(text, done);
-      },
+      send: heldForTick(raw, (text: string, done: () => void) => socket.send(text, done)),
       onClogged: (on: boolean) => this.#pause('answers', on),
     };
     this.#replies = new Replies(replies, this.#feed, () => backlog.version);
@@ -181,17 +178,6 @@ export class Peer {
     const digest = this.#scope.digest();
     const heartbeat: Heartbeat = { type: 'heartbeat', epoch: served.epoch, version: served.version(), digest };
     return JSON.stringify(heartbeat);
-  }
-
-  /** Batches that came in one read are answered in one write. */
-  #corkForThisTick(): void {
-    if (this.#corked) return;
-    this.#corked = true;
-    this.#raw.cork();
-    process.nextTick(() => {
-      this.#corked = false;
-      this.#raw.uncork();
-    });
   }
 
   readonly #sent = (): void => {
