@@ -83,6 +83,26 @@ test('control: a right history has no violation', () => {
   assert.equal(violationsIn(right, truth), []);
 });
 
+/** The replica of the right history is told that its weights are wrong, and cut before others come. */
+const disowned = (resume: Extract<Moment, { kind: 'hello' }>['resume']): Moment[] => [
+  ...right.slice(0, 12),
+  welcome(6, false, 'diverged'),
+  { kind: 'hello', resume },
+  welcome(6, false, resume && 'diverged'),
+  frame('weights', 0, 6),
+  ...applied('weights', 0, 6).map((moment) => (moment.kind === 'applied' ? { ...moment, from: 5 } : moment)),
+];
+
+test('control: weights that turned out to be wrong are not asked to go on from', () => {
+  const diverged: Truth = { ...truth, mayDiverge: true };
+  assert.equal(violationsIn(disowned(undefined), diverged), []);
+  const found = violationsIn(disowned({ ...at(5), digest: 'd5' }), diverged);
+  assert.equal(
+    found.map(({ check }) => check),
+    ['resumable'],
+  );
+});
+
 /** The right history with the moments from `index` on, so many, replaced. */
 const wrong = (index: number, count: number, ...moments: Moment[]): Moment[] => {
   const copy = [...right];

@@ -34,6 +34,8 @@ class Walk {
   readonly #truth: Truth;
   readonly #applied = new Set<number>();
   #held: Place | undefined;
+  // what is held is known not to be the trainer's, so its place is given up until all weights have come
+  #disowned = false;
   // of the connection
   #asked: Place | undefined;
   #epoch = 0;
@@ -62,7 +64,7 @@ class Walk {
   }
 
   #hello({ resume }: Extract<Moment, { kind: 'hello' }>): void {
-    const held = this.#held;
+    const held = this.#disowned ? undefined : this.#held;
     const same = resume?.run === held?.run && resume?.epoch === held?.epoch && resume?.version === held?.version;
     this.#demand(same, 'resumable', `it asked for ${place(resume)}, it stood at ${place(held)}`);
     const right = resume === undefined || this.#isOf(resume.version, resume.digest);
@@ -82,6 +84,7 @@ class Walk {
       this.#demand(version >= this.#asked.version, 'never backwards', `the trainer is at ${version}, ${place(held)} is held`);
     }
     this.#demand(epoch >= (held?.epoch ?? 0), 'never backwards', `welcome of epoch ${epoch}, ${place(held)} is held`);
+    if (reason === 'diverged') this.#disowned = true;
     this.#epoch = epoch;
     this.#run = run;
     this.#at = resumed ? this.#asked?.version : undefined;
@@ -119,6 +122,7 @@ class Walk {
     const forth = version > (held?.version ?? -1) || (again && version === held?.version);
     this.#demand(forth, 'never backwards', `${version} was applied on ${place(held)}`);
     this.#applied.add(version);
+    this.#disowned = false;
     this.#held = { run: frame?.run ?? '', epoch: frame?.epoch ?? 0, version };
   }
 
