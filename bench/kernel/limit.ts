@@ -1,4 +1,5 @@
-// The limit: the same loop in C, compiled for this very machine at run time, with and without a pass that checks the gradient.
+// The limits: the same loop in C, compiled at run time for this very machine, with and without a pass that checks the gradient, and
+// for vectors of four floats, which are all that WebAssembly has.
 import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -15,6 +16,12 @@ const compiler = 'gcc';
 /** How the limit is compiled. Without contraction to fused multiply-adds, so that its bits are gradwire's. */
 export const flags = ['-O3', '-march=native', '-fno-math-errno', '-ffp-contract=off'] as const;
 
+/** As {@link flags}, for every machine of this kind: on x86-64 vectors of 128 bits. */
+const narrowFlags = flags.filter((flag) => flag !== '-march=native');
+
+/** The programs; none where there is no compiler. */
+type Programs = { readonly wide: Driven; readonly narrow: Driven } | undefined;
+
 /** The contenders in C and the compiler's version, which is undefined where there is none. */
 export interface Limit {
   readonly version: string | undefined;
@@ -27,35 +34,43 @@ export async function startLimit(): Promise<Limit> {
   const version = spawnSync(compiler, ['-dumpfullversion'], { encoding: 'utf8' }).stdout?.trim();
   if (!version) return { version: undefined, contenders: contenders(undefined), close: async () => undefined };
   const folder = await mkdtemp(join(tmpdir(), 'gradwire-limit-'));
-  const driven = compiled(folder);
+  const wide = compiled(folder, 'wide', flags);
+  const narrow = compiled(folder, 'narrow', narrowFlags);
   const close = async () => {
-    await driven?.close();
+    await wide?.close();
+    await narrow?.close();
     await rm(folder, { recursive: true });
   };
   try {
-    if (driven !== undefined) await refuseOtherBits(driven);
+    for (const each of [wide, narrow]) if (each !== undefined) await refuseOtherBits(each);
   } catch (error) {
     await close();
     throw error;
   }
-  return { version, contenders: contenders(driven), close };
+  const programs = wide === undefined || narrow === undefined ? undefined : { wide, narrow };
+  return { version, contenders: contenders(programs), close };
 }
 
-function compiled(folder: string): Driven | undefined {
-  const program = join(folder, 'rmsprop');
+function compiled(folder: string, name: string, given: readonly string[]): Driven | undefined {
+  const program = join(folder, name);
   const source = fileURLToPath(new URL('../../../bench/kernel/rmsprop.c', import.meta.url));
-  const { status } = spawnSync(compiler, [...flags, '-o', program, source, '-lm'], { stdio: ['ignore', 'inherit', 'inherit'] });
+  const { status } = spawnSync(compiler, [...given, '-o', program, source, '-lm'], { stdio: ['ignore', 'inherit', 'inherit'] });
   return status === 0 ? drive(program) : undefined;
 }
 
-function contenders(driven: Driven | undefined): Contender[] {
-  return ['fused', 'checked'].map((loop) => ({
-    what: `C, ${loop === 'checked' ? 'check pass and fused loop' : 'fused loop alone'}, 1 thread`,
+function contenders(programs: Programs): Contender[] {
+  const contender = (what: string, program: keyof NonNullable<Programs>, loop: 'fused' | 'checked'): Contender => ({
+    what: `C, ${what}, 1 thread`,
     open: (size) => {
-      if (driven === undefined) throw new Skipped('needs gcc');
-      return { time: (steps) => asked(driven, `${loop} ${size} ${steps}`) };
+      if (programs === undefined) throw new Skipped('needs gcc');
+      return { time: (steps) => asked(programs[program], `${loop} ${size} ${steps}`) };
     },
-  }));
+  });
+  return [
+    contender('fused loop alone', 'wide', 'fused'),
+    contender('check pass and fused loop', 'wide', 'checked'),
+    contender('fused loop alone, 128-bit vectors', 'narrow', 'fused'),
+  ];
 }
 
 async function asked(driven: Driven, line: string): Promise<number> {

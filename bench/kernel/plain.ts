@@ -60,6 +60,6 @@ function captionOf(): string {
     'Median of the rounds, which run all contenders in turn; the same gradient at every step. "this /": how many times as fast gradwire',
     'SIMD is with as many threads. In place: the caller wrote the gradient into the memory of the optimizer, which is not timed.',
     'gradwire checks each gradient (finite, |g| <= maxAbs) in all its rows; of the peers only "C, check pass" does.',
-    `C is compiled with gcc ${flags.join(' ')}. TF.js adds epsilon inside the root.`,
+    `C is compiled with gcc ${flags.join(' ')}, for 128-bit vectors (all that WebAssembly has) without the -march. TF.js adds epsilon inside the root.`,
   ].join('\n');
 }

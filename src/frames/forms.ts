@@ -4,7 +4,7 @@ import { tensorsOf, unpack } from '../encodings/packed.ts';
 import type { TensorGradient } from '../gradients/check.ts';
 import type { Layout, TensorSpec } from '../layout.ts';
 import { known } from '../tensors.ts';
-import { formOf, type Parts, partsIn } from './parts.ts';
+import { formOf, type Parts, withPart } from './parts.ts';
 import type { Tensor } from './safetensors.ts';
 
 /** Values of a tensor, of some of its rows or at some flat positions of it: the same shape of thing for gradients and for updates. */
@@ -47,8 +47,7 @@ export function formsIn<Name extends string>(tensors: ReadonlyMap<string, Tensor
     const at = key.indexOf('#');
     const name = at < 0 ? key : key.slice(0, at);
     known(model, name);
-    const parts = byName.get(name) ?? {};
-    byName.set(name, partsIn(parts, key, at < 0 ? 'dense' : key.slice(at + 1), value));
+    byName.set(name, withPart(byName.get(name), key, at, value));
   }
   return Array.from(byName, ([name, parts]) => formOf(known(model, name), parts));
 }

@@ -1,7 +1,7 @@
 // The gradients frame: one batch as a worker sends it and as the journal keeps it.
 import { GradwireError, quote } from '../errors.ts';
-import type { Batch, GradientRecord } from '../gradients/batch.ts';
-import { type CheckOptions, checkGradients, type Gradients } from '../gradients/check.ts';
+import type { Batch } from '../gradients/batch.ts';
+import { type CheckOptions, checkGradients, checkTensors, type Gradients } from '../gradients/check.ts';
 import { isPrintable, type Layout } from '../layout.ts';
 import { entriesOf, type Form, formsIn, gradientIn } from './forms.ts';
 import { count, demandKind, frameFormat, type Metadata, optionalCount, optionalNumber, text } from './metadata.ts';
@@ -112,12 +112,7 @@ export function readGradients<Name extends string>(
   formats?: readonly string[],
 ): GradientsFrame<Name> {
   const header = readGradientsHeader(metadata, { formats });
-  const record: Record<string, GradientRecord[string]> = Object.create(null);
-  for (const form of formsIn(tensors, model)) {
-    const { tensor, rows, values } = gradientIn(form);
-    record[tensor.name] = rows === undefined ? values : { rows, values };
-  }
-  return { header, gradients: checkGradients(model, record as GradientRecord<Name>, options) };
+  return { header, gradients: checkTensors(model, formsIn(tensors, model).map(gradientIn), options) };
 }
 
 /** What the header may be of. */

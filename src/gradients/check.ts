@@ -62,7 +62,23 @@ export function checkGradients<Name extends string>(
   record: GradientRecord<Name>,
   options: CheckOptions = {},
 ): Gradients<Name> {
-  const gradients = shapeGradients(model, record, options);
+  return checkedValues(shapeGradients(model, record, options), options);
+}
+
+/** {@link checkGradients} of tensors that are there as such, but whose rows may come in any order and more than once. */
+export function checkTensors<Name extends string>(
+  model: Layout<Name>,
+  tensors: readonly TensorGradient<Name>[],
+  options: CheckOptions = {},
+): Gradients<Name> {
+  const shaped = tensors.map((gradient) => {
+    const { tensor, rows, values } = gradient;
+    return rows === undefined ? gradient : shapeRows(tensor, rows, values, options);
+  });
+  return checkedValues(inLayoutOrder(model, shaped), options);
+}
+
+function checkedValues<Name extends string>(gradients: Gradients<Name>, options: CheckOptions): Gradients<Name> {
   if (options.maxNorm !== undefined) checkNorm(gradients.tensors, options);
   else for (const { tensor, values } of gradients.tensors) checkValues(tensor.name, values, options);
   return gradients;
@@ -85,6 +101,10 @@ function shapeGradients<Name extends string>(
     const gradient = record[name];
     if (gradient !== undefined) tensors.push(shapeTensor(known(model, name), gradient, options));
   }
+  return inLayoutOrder(model, tensors);
+}
+
+function inLayoutOrder<Name extends string>(model: Layout<Name>, tensors: TensorGradient<Name>[]): Gradients<Name> {
   if (tensors.length === 0) throw new GradwireError('E_BATCH_EMPTY', 'the batch has no gradients; nothing was applied');
   return new Gradients(
     model,

@@ -1,34 +1,56 @@
 // The grammar of a safetensors header, read in one pass that stops at the first character that does not fit it.
 import { GradwireError, quote } from '../../errors.ts';
 import { type Dtype, isDtype } from './dtype.ts';
-import { checkEntry, type Entry } from './entry.ts';
+import { checkEntry, type Entry, inByteOrder } from './entry.ts';
 import { safetensorsLimits } from './limits.ts';
 import { checkName, metadataKey } from './name.ts';
 import { Scanner } from './scanner.ts';
 
-/** What a header says, in its own order. */
+/** What a header says. */
 export interface Header {
   readonly metadata: ReadonlyMap<string, string>;
-  readonly entries: ReadonlyMap<string, Entry>;
+  /** In the order of their bytes, which fill the data. Shared by the headers that say the same of their tensors. */
+  readonly entries: readonly Entry[];
 }
 
+/** What a header has to fit. */
+export interface HeaderRoom {
+  readonly tensors: number;
+  /** Bytes of the data section. */
+  readonly byteLength: number;
+}
+
+/** The entries read last, and their text: the frames of a stream differ in their metadata alone. */
+let last: { readonly text: string; readonly byteLength: number; readonly entries: readonly Entry[] } | undefined;
+
+// what is kept of a header keeps all of its text alive
+const keptText = 2 ** 18;
+
 /** The header in `text`. Throws `E_ST_JSON` and the codes of its parts. */
-export function parseHeader(text: string, mostTensors: number): Header {
+export function parseHeader(text: string, room: HeaderRoom): Header {
   const scan = new Scanner(text);
   if (!scan.take('{')) throw new GradwireError('E_ST_JSON', 'header must be an object');
   const entries = new Map<string, Entry>();
   let metadata: ReadonlyMap<string, string> | undefined;
+  let rest: string | undefined;
   if (!scan.take('}')) {
     do {
       const name = scan.key();
       if (name === metadataKey ? metadata !== undefined : entries.has(name)) repeated(quote(name));
       if (name === metadataKey) metadata = readMetadata(scan);
-      else if (entries.size < mostTensors) entries.set(name, readEntry(scan, name));
-      else throw new GradwireError('E_ST_COUNT', `more than ${mostTensors} tensors`);
+      else if (entries.size < room.tensors) entries.set(name, readEntry(scan, name));
+      else throw new GradwireError('E_ST_COUNT', `more than ${room.tensors} tensors`);
+      if (metadata !== undefined && entries.size === 0) {
+        rest = scan.rest();
+        if (last?.text === rest && last.byteLength === room.byteLength && last.entries.length <= room.tensors)
+          return { metadata, entries: last.entries };
+      }
     } while (scan.more('}'));
   }
   scan.end();
-  return { metadata: metadata ?? new Map(), entries };
+  const ordered = inByteOrder(entries.values(), room.byteLength);
+  if (rest !== undefined && text.length <= keptText) last = { text: rest, byteLength: room.byteLength, entries: ordered };
+  return { metadata: metadata ?? new Map(), entries: ordered };
 }
 
 function readMetadata(scan: Scanner): ReadonlyMap<string, string> {
@@ -67,7 +89,7 @@ function readEntry(scan: Scanner, name: string): Entry {
     const missing = dtype === undefined ? 'dtype' : shape === undefined ? 'shape' : 'data_offsets';
     throw new GradwireError('E_ST_FIELD', `${quote(name)} has no "${missing}"`);
   }
-  const entry = { name, dtype, shape, begin: offsets[0], end: offsets[1] };
+  const entry = { name, dtype, shape: Object.freeze(shape), begin: offsets[0], end: offsets[1] };
   checkEntry(entry);
   return entry;
 }

@@ -1,15 +1,11 @@
 // From bytes to a checked header and the data section: lengths first, then text, then the grammar, then the places.
 import { GradwireError } from '../../errors.ts';
 import { className } from './dtype.ts';
-import { type Entry, inByteOrder } from './entry.ts';
-import { parseHeader } from './header.ts';
+import { type Header, parseHeader } from './header.ts';
 import { completeLimits, type SafetensorsLimits } from './limits.ts';
 
 /** A buffer that has passed every check; `data` is a view of it. */
-export interface Opened {
-  readonly metadata: ReadonlyMap<string, string>;
-  /** In the order of their bytes, which fill `data`. */
-  readonly entries: readonly Entry[];
+export interface Opened extends Header {
   readonly data: Uint8Array;
 }
 
@@ -29,9 +25,10 @@ export function open(buffer: ArrayBuffer | Uint8Array, limits?: SafetensorsLimit
   const { headerBytes, tensors } = completeLimits(limits);
   const bytes = viewOf(buffer);
   const length = headerLength(bytes, headerBytes);
-  const { metadata, entries } = parseHeader(decode(bytes.subarray(8, 8 + length)), tensors);
   const data = bytes.subarray(8 + length);
-  return { metadata, entries: inByteOrder(entries.values(), data.byteLength), data };
+  const { byteLength } = data;
+  const { metadata, entries } = parseHeader(decode(bytes.subarray(8, 8 + length)), { tensors, byteLength });
+  return { metadata, entries, data };
 }
 
 /** A plain `Uint8Array`, since a Node `Buffer` has another `slice`. */
@@ -48,11 +45,13 @@ function viewOf(buffer: ArrayBuffer | Uint8Array): Uint8Array {
 function headerLength(bytes: Uint8Array, limit: number): number {
   const { byteLength } = bytes;
   if (byteLength < 8) throw new GradwireError('E_ST_SHORT', `${byteLength} bytes, need at least 8 for the header length`);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, 8);
+  const low = view.getUint32(0, true);
+  if (view.getUint32(4, true) === 0 && low <= byteLength - 8 && low <= limit) return low;
   // all 64 bits before anything is a Number, which would round them
-  const length = new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);
+  const length = view.getBigUint64(0, true);
   const fits = length <= BigInt(byteLength - 8);
   const allowed = length <= BigInt(limit);
-  if (fits && allowed) return Number(length);
   const hint = fits || allowed ? '' : otherFile(String.fromCharCode(...bytes.subarray(0, 8)));
   if (!allowed && hint === '') throw new GradwireError('E_ST_HEADER_LIMIT', `header length ${length} exceeds ${limit}`);
   throw new GradwireError('E_ST_HEADER_LENGTH', `header says ${length} bytes, buffer has ${byteLength - 8} for it${hint}`);

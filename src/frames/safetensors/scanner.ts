@@ -54,6 +54,14 @@ export class Scanner {
     if (!Number.isNaN(this.next())) this.fail('only spaces after the header object');
   }
 
+  /** What is left of the text, without the spaces that fill up its end. Does not move. */
+  rest(): string {
+    const { text } = this;
+    let end = text.length;
+    while (text.charCodeAt(end - 1) === 0x20) end--;
+    return text.slice(this.at, end);
+  }
+
   /** A string, or undefined (and not moved) where another value stands. */
   string(): string | undefined {
     if (this.next() !== quoteMark) return undefined;
