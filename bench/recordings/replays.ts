@@ -2,6 +2,7 @@
 import { from, lastValueFrom, type Observable } from 'rxjs';
 import { admit, publish, rmsprop } from '../../streams/operators/index.ts';
 import { foldFrom, replay } from '../../streams/recordings/index.ts';
+import type { Timing } from '../kernel/rounds.ts';
 import { ratio } from '../kernel/spread.ts';
 import { type Row, rounded, type Scale, type Table } from '../report.ts';
 import { admittedOf, type Job } from './batches.ts';
@@ -15,7 +16,8 @@ export async function replayTable(what: string, job: Job, { smoke }: Scale): Pro
   const caption = [
     'The recording lies in the cache of the file system. "pipeline in memory": the frames as they arrived through admit, rmsprop and publish,',
     'as in a trainer without a journal. "fold in memory": batches that are decoded and checked, through rmsprop alone. "of the pipeline",',
-    '"of the fold": medians of the ratios of the rounds.',
+    '"of the fold": medians of the ratios of the rounds. "lent": batches that are overwritten by the next, as the commands and a',
+    'recovery fold them; the others stay as they are, each in memory of its own.',
   ].join('\n');
   return { title: `replay of a recording, ${what}`, caption, rows };
 }
@@ -28,6 +30,7 @@ async function beside(what: string, job: Job, rounds: number): Promise<Row[]> {
     const admitted = admittedOf(job);
     const options = { ...job.optimizer, state };
     const sources: Record<string, () => Observable<unknown>> = {
+      'replay, lent, rmsprop': () => replay(directory, { model, lent: true }).pipe(rmsprop(model, options)),
       'replay, rmsprop': () => replay(directory, { model }).pipe(rmsprop(model, options)),
       'pipeline in memory': () => from(admitted).pipe(admit(model, { version: () => 0 }), rmsprop(model, options), publish()),
       'fold in memory': () => from(admitted).pipe(rmsprop(model, options)),
@@ -41,11 +44,11 @@ async function beside(what: string, job: Job, rounds: number): Promise<Row[]> {
       },
     }));
     const timings = await alternate(arms, rounds);
-    const [replayed, pipeline, fold] = timings;
-    const shares = {
+    const [pipeline, fold] = timings.slice(-2);
+    const shares = (replayed: Timing) => ({
       'of the pipeline': rounded(1 / (ratio(replayed, pipeline) ?? Number.NaN)),
       'of the fold': rounded(1 / (ratio(replayed, fold) ?? Number.NaN)),
-    };
-    return timings.map((timing, i) => ({ ...rateRow(timing, 'batches/s', 1), ...(i === 0 && shares) }));
+    });
+    return timings.map((timing, i) => ({ ...rateRow(timing, 'batches/s', 1), ...(i < 2 && shares(timing)) }));
   });
 }

@@ -9,7 +9,7 @@ import type { Layout } from '../../../src/layout.ts';
 import type { PlacedChunk } from './chunks.ts';
 import { corrupt } from './torn.ts';
 
-/** A batch out of a recording. It owns its frame, which is never written again. */
+/** A batch out of a recording. It owns its frame, which is never written again, unless it was asked for as lent. */
 export interface RecordedBatch<Name extends string = string> extends Batch<Name>, Folding {
   /** Made when it is first asked for; its values are views of `frame`. */
   readonly gradients: GradientRecord<Name>;
@@ -29,17 +29,44 @@ export interface RecordedBatch<Name extends string = string> extends Batch<Name>
   readonly frame: Uint8Array;
 }
 
-/** The batches of a chunk with versions above `from`, up to and with `until`. Throws `E_RECORDING_CORRUPT`. */
+/**
+ * Copies a record out of its chunk, whose bytes the next chunk overwrites; there its values lie on a multiple of their size.
+ * Each has memory of its own.
+ */
+export type Keep = (record: Uint8Array) => Uint8Array;
+
+const keep: Keep = (record) => record.slice();
+
+/** A {@link Keep} for batches that are taken at once: all have one memory in turn, which the system need not find anew for each. */
+export function lending(): Keep {
+  let memory = new ArrayBuffer(0);
+  return (record) => {
+    const { byteLength } = record;
+    if (byteLength > memory.byteLength) memory = new ArrayBuffer(byteLength * 2);
+    const lent = new Uint8Array(memory, 0, byteLength);
+    lent.set(record);
+    return lent;
+  };
+}
+
+/** Which batches of a chunk, and where they lie. */
+interface BatchesOptions {
+  /** Those of later versions than this one; all unless told. */
+  readonly from?: number;
+  /** Those up to and with this version; all unless told. */
+  readonly until?: number;
+  readonly keep?: Keep;
+}
+
+/** The batches of a chunk, each checked. Throws `E_RECORDING_CORRUPT`. */
 export function* batchesOf<Name extends string>(
   chunk: PlacedChunk,
   model: Layout<Name>,
-  from: number,
-  until: number,
+  { from = 0, until = Number.POSITIVE_INFINITY, keep: kept = keep }: BatchesOptions = {},
 ): Generator<RecordedBatch<Name>, void, undefined> {
   for (const [i, bytes] of chunk.records.entries()) {
     const version = chunk.firstVersion + i;
-    // a copy, since the chunk's bytes are overwritten by the next; it also puts the values on a multiple of their size
-    if (version > from && version <= until) yield decode(bytes.slice(), i, chunk, model);
+    if (version > from && version <= until) yield decode(kept(bytes), i, chunk, model);
   }
 }
 

@@ -4,7 +4,7 @@ import type { Layout } from '../../../src/layout.ts';
 import type { RMSpropConfig } from '../../../src/rmsprop/options/hyperparameters.ts';
 import { Tensors } from '../../../src/tensors.ts';
 import type { Epochs } from '../segment/about.ts';
-import { batchesOf, type RecordedBatch } from './batches.ts';
+import { batchesOf, lending, type RecordedBatch } from './batches.ts';
 import { chunksOf, type ReadProgress } from './chunks.ts';
 import { readHistory } from './history.ts';
 import { hasStart, readInitial, readStart } from './start.ts';
@@ -76,8 +76,10 @@ export async function openRecording(path: string, { progress, onBatch }: OpenOpt
       segments.push({ ...segment, lastVersion: version - 1, closedCleanly: closed });
     },
   });
+  // nobody else holds a batch where nobody is told of it
+  const keep = onBatch === undefined ? lending() : undefined;
   for await (const chunk of chunks) {
-    for (const batch of batchesOf(chunk, model, 0, Number.POSITIVE_INFINITY)) {
+    for (const batch of batchesOf(chunk, model, { keep })) {
       const { header, parts = [header] } = batch;
       for (const { producer } of parts) producers.set(producer, (producers.get(producer) ?? 0) + 1);
       examples += header.examples ?? 0;

@@ -27,13 +27,18 @@ export interface ReplayOptions<Name extends string = string> {
   readonly scheduler?: SchedulerLike;
   /** The model that the batches are checked against, so that its optimizer does not check them again; the recording's own unless told. */
   readonly model?: Layout<Name>;
+  /**
+   * Whether batches are only lent: the next one overwrites the frame and the values of the one before. For who takes each at once,
+   * as an optimizer does; large batches are then read much faster. Not unless told.
+   */
+  readonly lent?: boolean;
   /** Told how far reading has come. */
   readonly progress?: (progress: ReadProgress) => void;
   /** Told of a last write that its process did not finish, and nobody was told of. */
   readonly onTorn?: (tail: TornTail) => void;
 }
 
-const names = ['from', 'until', 'speed', 'scheduler', 'model', 'progress', 'onTorn'];
+const names = ['from', 'until', 'speed', 'scheduler', 'model', 'lent', 'progress', 'onTorn'];
 
 /** Throws `E_CONFIG` for options that do not do. */
 export function refuseReplayOptions({ from, until, speed, ...rest }: ReplayOptions): void {

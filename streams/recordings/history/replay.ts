@@ -3,7 +3,7 @@ import { concat, concatMap, defer, EMPTY, from as fromInput, type Observable, of
 import { GradwireError } from '../../../src/errors.ts';
 import { type Layout, sameLayout } from '../../../src/layout.ts';
 import type { ChunkStart } from '../segment/seek.ts';
-import { batchesOf, type RecordedBatch } from './batches.ts';
+import { batchesOf, lending, type RecordedBatch } from './batches.ts';
 import { chunksOf } from './chunks.ts';
 import { type History, readHistory } from './history.ts';
 import { versionBefore } from './moments.ts';
@@ -12,7 +12,7 @@ import { Pace } from './pace.ts';
 import { type ReplayOptions, refuseOrder, refuseReplayOptions } from './replay-options.ts';
 
 /** A part of a recording, by versions. */
-interface Span<Name extends string> extends Pick<ReplayOptions<Name>, 'model' | 'progress' | 'onTorn'> {
+interface Span<Name extends string> extends Pick<ReplayOptions<Name>, 'model' | 'progress' | 'onTorn' | 'lent'> {
   readonly from?: number;
   readonly until?: number;
   /** Whether what lies before `from` is passed over, unread and unchecked; otherwise its segment is read from the front. */
@@ -69,10 +69,10 @@ export function batches$<Name extends string>(history: History, span: Span<Name>
   return defer(() => {
     const layout = modelOf(history, span.model);
     if (history.count === 0) return EMPTY;
-    const { from = 0, until = Number.POSITIVE_INFINITY } = span;
+    const options = partOf(span);
     return fromInput(chunksIn(history, span)).pipe(
       // synchronous, so that the next chunk is read when the subscriber has taken this one
-      concatMap((chunk) => fromInput(batchesOf(chunk, layout, from, until))),
+      concatMap((chunk) => fromInput(batchesOf(chunk, layout, options))),
     );
   });
 }
@@ -82,8 +82,12 @@ async function* batchesIn<Name extends string>(
   span: Span<Name>,
 ): AsyncGenerator<RecordedBatch<Name>, void, undefined> {
   const layout = modelOf(history, span.model);
-  const { from = 0, until = Number.POSITIVE_INFINITY } = span;
-  for await (const chunk of chunksIn(history, span)) yield* batchesOf(chunk, layout, from, until);
+  const options = partOf(span);
+  for await (const chunk of chunksIn(history, span)) yield* batchesOf(chunk, layout, options);
+}
+
+function partOf({ from, until, lent = false }: Span<string>): Parameters<typeof batchesOf>[2] {
+  return { from, until, keep: lent ? lending() : undefined };
 }
 
 function chunksIn(history: History, { from, until, progress, onTorn, seek = false }: Span<string>): ReturnType<typeof chunksOf> {
@@ -94,7 +98,7 @@ function chunksIn(history: History, { from, until, progress, onTorn, seek = fals
 /** What `read` makes of a recording's history and of the options, once times have become versions. */
 function spanned$<Name extends string, Result>(
   path: string,
-  { from, until, model, progress, onTorn }: ReplayOptions<Name>,
+  { from, until, model, progress, onTorn, lent }: ReplayOptions<Name>,
   read: (history: History, span: Span<Name>) => Observable<Result>,
 ): Observable<Result> {
   return defer(async () => {
@@ -105,7 +109,7 @@ function spanned$<Name extends string, Result>(
       until: until instanceof Date ? await versionBefore(history, until.getTime() + 1) : until,
     };
     refuseOrder(span.from, span.until);
-    return read(history, { ...span, model, progress, onTorn, seek: true });
+    return read(history, { ...span, model, progress, onTorn, lent, seek: true });
   }).pipe(concatMap((result$) => result$));
 }
 

@@ -43,7 +43,9 @@ export async function norms(path: string, options: NormsOptions = {}): Promise<N
   refuseUnknownOptions('norms', options, ['buckets', 'progress']);
   const { progress } = options;
   const gathering = new NormsGathering(options);
-  await lastValueFrom(replay(path, { progress }).pipe(tap((batch) => gathering.add(batch))), { defaultValue: undefined });
+  await lastValueFrom(replay(path, { progress, lent: true }).pipe(tap((batch) => gathering.add(batch))), {
+    defaultValue: undefined,
+  });
   return gathering.result();
 }
 

@@ -4,7 +4,7 @@ import { GradwireError, refuseUnknownOptions } from '../../../src/errors.ts';
 import type { Snapshot } from '../../../src/frames/snapshot.ts';
 import { RMSprop } from '../../../src/rmsprop/rmsprop.ts';
 import { snapshotOf } from '../../operators/snapshot.ts';
-import { batchesOf } from '../history/batches.ts';
+import { batchesOf, lending } from '../history/batches.ts';
 import { chunksOf, type ReadProgress } from '../history/chunks.ts';
 import { findEnd } from '../history/end.ts';
 import { type History, readHistory } from '../history/history.ts';
@@ -64,10 +64,11 @@ async function foldTo(
   const optimizer = new RMSprop(model, config);
   optimizer.restore(state);
   let { examples } = start;
+  const options = { from: start.version, until: version, keep: lending() };
   let turnMs = performance.now();
   if (version === start.version) return { optimizer, examples };
   for await (const chunk of chunksOf(history, { from: start.version, until: version, progress })) {
-    for (const batch of batchesOf(chunk, model, start.version, version)) {
+    for (const batch of batchesOf(chunk, model, options)) {
       optimizer.step(batch.checked);
       producers.noteFolded(batch, batch.version);
       examples += batch.examples ?? 0;

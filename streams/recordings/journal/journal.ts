@@ -51,7 +51,10 @@ export interface Journal<Name extends string = string> {
   readonly optimizer: RMSpropConfig;
   /** The newest snapshot, or the initial weights. */
   readonly start: JournalStart<Name>;
-  /** The batches after `start.version`, to be folded; while they pass, their producers and examples are noted in `start`. */
+  /**
+   * The batches after `start.version`, to be folded; while they pass, their producers and examples are noted in `start`. They are
+   * lent: the next one overwrites the frame and the values of the one before.
+   */
   readonly records$: Observable<RecordedBatch<Name>>;
   readonly recovered: RecoveryReport;
   /**
@@ -174,7 +177,7 @@ function folding<Name extends string>(
   const start = { state, version, published, producers, examples };
   const records$ = defer(() => {
     start.examples = examples;
-    return batches$(history, { from: version, until: lastVersion, model, progress }).pipe(
+    return batches$(history, { from: version, until: lastVersion, model, progress, lent: true }).pipe(
       tap((batch) => {
         producers.noteFolded(batch, batch.version);
         start.examples += batch.examples ?? 0;

@@ -112,13 +112,18 @@ function planned$(
 ): Observable<RecordedBatch> {
   return concat(
     from > version
-      ? defer(() => shown$('folding up to --from', (progress) => replay(path, { from: version, until: from, model, progress })))
+      ? defer(() =>
+          shown$('folding up to --from', (progress) => replay(path, { from: version, until: from, model, progress, lent: true })),
+        )
       : EMPTY,
     defer(() => {
       begin();
-      if (speed === undefined) return shown$('replaying', (progress) => replay(path, { from, until, model, progress }));
+      if (speed === undefined)
+        return shown$('replaying', (progress) => replay(path, { from, until, model, progress, lent: true }));
       const line = pacedProgress(speed);
-      return replay(path, { from, until, model, speed }).pipe(tap<RecordedBatch>({ next: line.update, finalize: line.stop }));
+      return replay(path, { from, until, model, speed, lent: true }).pipe(
+        tap<RecordedBatch>({ next: line.update, finalize: line.stop }),
+      );
     }),
   );
 }

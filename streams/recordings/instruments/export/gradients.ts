@@ -3,7 +3,7 @@ import { bytesOf } from '../../../../src/digest.ts';
 import { GradwireError, quote } from '../../../../src/errors.ts';
 import type { Layout } from '../../../../src/layout.ts';
 import { Rollback } from '../../../../src/rmsprop/state/rollback.ts';
-import { batchesOf, type RecordedBatch } from '../../history/batches.ts';
+import { batchesOf, lending, type RecordedBatch } from '../../history/batches.ts';
 import { chunksOf, type ReadProgress } from '../../history/chunks.ts';
 import { findEnd } from '../../history/end.ts';
 import { readHistory } from '../../history/history.ts';
@@ -37,8 +37,9 @@ export async function recordedGradients(path: string, { from, until, progress }:
     metadata: { run, model: name, from: String(first), until: String(last) },
     version: undefined,
     fill: async (file) => {
+      const options = { from: first - 1, until: last, keep: lending() };
       for await (const chunk of chunksOf(history, { from: first - 1, until: last, progress })) {
-        for (const batch of batchesOf(chunk, model, first - 1, last)) {
+        for (const batch of batchesOf(chunk, model, options)) {
           demandDense(batch, model);
           await file.append(0, bytesOf(BigInt64Array.of(BigInt(batch.version))));
           for (const [i, { values }] of batch.checked.tensors.entries()) await file.append(i + 1, bytesOf(values));
