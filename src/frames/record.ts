@@ -30,7 +30,7 @@ export interface JournalRecord<Name extends string = string> extends GradientsFr
 
 /** The record of a frame: the same tensors, the stamp and a `check` (xxHash64 of the tensors' bytes) in its metadata. */
 export function stampGradients(frame: Uint8Array, stamp: Stamp): Uint8Array<ArrayBuffer> {
-  return withMetadata(frame, stampLabels(frame, stamp), recordLimits);
+  return withMetadata(frame, stampLabels(dataOf(frame), stamp), recordLimits);
 }
 
 /**
@@ -38,18 +38,19 @@ export function stampGradients(frame: Uint8Array, stamp: Stamp): Uint8Array<Arra
  * and its tensors are not copied: **views** of the frame.
  */
 export function stampCheckedGradients(frame: Uint8Array, stamp: Stamp): Uint8Array[] {
-  const labels = stampLabels(frame, stamp);
-  return splicedHead(frame, labels) ?? withMetadataInParts(frame, labels, recordLimits);
+  const data = dataOf(frame);
+  const labels = stampLabels(data, stamp);
+  const head = splicedHead(frame.subarray(8, frame.byteLength - data.byteLength), labels);
+  return head === undefined ? withMetadataInParts(frame, labels, recordLimits) : [head, data];
 }
 
 // how a header begins that this module's writer and most others write
 const metadataStart = '{"__metadata__":{';
 const utf8 = { decoder: new TextDecoder(), encoder: new TextEncoder() };
 
-/** The frame's header with the labels put before its other metadata, and its data; undefined where that takes a closer look. */
-function splicedHead(frame: Uint8Array, labels: Record<string, string>): [head: Uint8Array, data: Uint8Array] | undefined {
-  const data = dataOf(frame);
-  const text = utf8.decoder.decode(frame.subarray(8, frame.byteLength - data.byteLength));
+/** A frame's header with the labels put before its other metadata; undefined where that takes a closer look. */
+function splicedHead(original: Uint8Array, labels: Record<string, string>): Uint8Array | undefined {
+  const text = utf8.decoder.decode(original);
   // an escape may spell a key that is not seen here
   const isPlain =
     text.startsWith(`${metadataStart}"`) && !text.includes('\\') && labels.gradwire === undefined && !stampKey.test(text);
@@ -57,27 +58,27 @@ function splicedHead(frame: Uint8Array, labels: Record<string, string>): [head: 
   const header = `${metadataStart}${JSON.stringify(labels).slice(1, -1)},${text.slice(metadataStart.length).trimEnd()}`;
   const length = Math.ceil(header.length / 8) * 8;
   if (length > recordLimits.headerBytes) return undefined;
-  const head = new Uint8Array(8 + length).fill(0x20);
-  const { read } = utf8.encoder.encodeInto(header, head.subarray(8));
+  const head = new Uint8Array(8 + length);
+  const { read, written } = utf8.encoder.encodeInto(header, head.subarray(8));
   // longer in bytes than in characters
   if (read < header.length) return undefined;
-  head.set(Uint8Array.of(length, length >> 8, length >> 16, length >> 24, 0, 0, 0, 0));
-  return [head, data];
+  head.fill(0x20, 8 + written);
+  // a header of 2^32 bytes is beyond every limit
+  new DataView(head.buffer).setUint32(0, length, true);
+  return head;
 }
 
-function stampLabels(
-  frame: Uint8Array,
-  { run, epoch, version, durableUpTo, payload, ...folding }: Stamp,
-): Record<string, string> {
-  return {
+function stampLabels(data: Uint8Array, stamp: Stamp): Record<string, string> {
+  const { run, epoch, version, durableUpTo, payload, factor, parts } = stamp;
+  const labels = {
     run,
     epoch: String(epoch),
     version: String(version),
     durableUpTo: String(durableUpTo),
     payload,
-    check: digestOf(dataOf(frame)),
-    ...foldingLabels(folding),
+    check: digestOf(data),
   };
+  return factor === undefined && parts === undefined ? labels : { ...labels, ...foldingLabels(stamp) };
 }
 
 /** The keys of a stamp. */
@@ -104,8 +105,8 @@ const recordFormats = [frameFormat, furtherFormat];
 /** The bytes after the header; `withMetadata` refuses what is no frame. */
 function dataOf(frame: Uint8Array): Uint8Array {
   if (frame.byteLength < 8) return frame;
-  const length = new DataView(frame.buffer, frame.byteOffset, 8).getBigUint64(0, true);
-  return frame.subarray(8 + Number(length));
+  const view = new DataView(frame.buffer, frame.byteOffset, 8);
+  return frame.subarray(8 + view.getUint32(0, true) + view.getUint32(4, true) * 2 ** 32);
 }
 
 /**

@@ -41,16 +41,27 @@ export function messageRecords(channelId: number, messages: readonly Message[]):
   const parts: Uint8Array[] = [];
   const offsets: number[] = [];
   let byteLength = 0;
-  let crc = 0;
   for (const [i, { data }] of messages.entries()) {
     const head = heads.subarray(i * messageHeadBytes, (i + 1) * messageHeadBytes);
     setLength(head, lengthOffset, messageHeadBytes - contentOffset + data.byteLength);
-    crc = combineCrcs(crcAfter(crc, head), data.crc, data.byteLength);
     parts.push(head, ...data.parts);
     offsets.push(byteLength);
     byteLength += messageHeadBytes + data.byteLength;
   }
-  return { parts: joined(parts), byteLength, crc, offsets };
+  const fewer = joined(parts);
+  // of small records alone there is one part
+  const crc = fewer.length === 1 ? crcAfter(0, fewer[0]) : crcOf(heads, messages);
+  return { parts: fewer, byteLength, crc, offsets };
+}
+
+/** The CRC32 of records from those of their data, where they are known. */
+function crcOf(heads: Uint8Array, messages: readonly Message[]): number {
+  let crc = 0;
+  for (const [i, { data }] of messages.entries()) {
+    const after = crcAfter(crc, heads.subarray(i * messageHeadBytes, (i + 1) * messageHeadBytes));
+    crc = data.crc === undefined ? data.parts.reduce(crcAfter, after) : combineCrcs(after, data.crc, data.byteLength);
+  }
+  return crc;
 }
 
 // below it a copy takes less time than a part more in a write

@@ -10,11 +10,15 @@ export interface PreparedRecord {
   readonly parts: readonly Uint8Array[];
   /** Of all parts together. */
   readonly byteLength: number;
-  readonly crc: number;
+  /** The CRC32 of all parts together; undefined for a small record, whose CRC is computed at once with those beside it. */
+  readonly crc: number | undefined;
 }
+
+// below it a call takes longer than the bytes do
+const smallBytes = 4 << 10;
 
 /** Prepares a stamped frame. */
 export function prepareRecord({ version, time, parts }: Pick<PreparedRecord, 'version' | 'time' | 'parts'>): PreparedRecord {
   const byteLength = parts.reduce((sum, part) => sum + part.byteLength, 0);
-  return { version, time, parts, byteLength, crc: parts.reduce(crcAfter, 0) };
+  return { version, time, parts, byteLength, crc: byteLength < smallBytes ? undefined : parts.reduce(crcAfter, 0) };
 }
