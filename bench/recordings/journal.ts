@@ -18,6 +18,9 @@ const sizes = [
   { what: '4 MiB', byteLength: 4 << 20, inFlight: 16 },
 ];
 
+// of one run: 64 MiB are in flight before the first group is written, and of a short run that is a large part
+const runBytes = 512 << 20;
+
 // the kernel takes so many buffers in one call
 const mostBuffers = 1024;
 
@@ -27,26 +30,27 @@ export async function journalTable(scale: Scale): Promise<Table> {
   for (const size of sizes) rows.push(...(await beside(size, scale)));
   const caption = [
     'Acknowledged bytes through openJournal().commit(), fsync, in a closed loop; the bare loop writes the same frames in the same groups to a',
-    'file of its own, one writev and one fdatasync for each group. Of the bare loop: median of the ratios of the rounds.',
+    'file of its own, one writev and one fdatasync for each group. 512 MiB in each round. Of the bare loop: median of the ratios of the rounds.',
   ].join('\n');
   return { title: 'journal beside a bare loop of write and fdatasync', caption, rows };
 }
 
 async function beside({ what, byteLength, inFlight }: (typeof sizes)[number], { smoke }: Scale): Promise<Row[]> {
-  const totalBytes = (smoke ? 32 : 256) << 20;
+  const totalBytes = smoke ? 32 << 20 : runBytes;
   const count = totalBytes / byteLength;
   const job = denseJob(byteLength, Math.min(count, Math.ceil((32 << 20) / byteLength)));
+  const admitted = admittedOf(job);
   let groups: readonly number[] = [];
   const arms = [
     {
       what: `${what}, journal, ${inFlight} in flight`,
       run: async () => {
-        const recorded = await inDirectory((directory) => record(directory, job, count, inFlight));
+        const recorded = await inDirectory((directory) => record(directory, job, { admitted, count, inFlight }));
         groups = recorded.groups.map((bytes) => Math.round(bytes / byteLength));
         return recorded.seconds;
       },
     },
-    { what: `${what}, bare loop`, run: () => inDirectory((directory) => bare(directory, job, groups)) },
+    { what: `${what}, bare loop`, run: () => inDirectory((directory) => bare(directory, admitted, groups)) },
   ];
   // the bare loop always follows the journal whose groups it takes
   const [journal, loop] = await alternate(arms, smoke ? 2 : 7, { reverses: false });
@@ -56,15 +60,21 @@ async function beside({ what, byteLength, inFlight }: (typeof sizes)[number], { 
   return [{ ...rates[0], 'of the bare loop': rounded(share), 'MiB in a group': groupBytes }, rates[1]];
 }
 
+/** The job's batches as they were admitted, how many of them in all, and how many at once. */
+interface Given {
+  readonly admitted: ReturnType<typeof admittedOf>;
+  readonly count: number;
+  readonly inFlight: number;
+}
+
 /** Seconds for `count` batches through a new journal, and the bytes of each group that it wrote. */
-async function record(directory: string, job: Job, count: number, inFlight: number) {
+async function record(directory: string, job: Job, { admitted, count, inFlight }: Given) {
   const groups: number[] = [];
   const journal = await openJournal(directory, {
     model: job.model,
     optimizer: job.optimizer,
     create: counting(groups),
   });
-  const admitted = admittedOf(job);
   const source = new Subject<Admitted<'weights'>>();
   groups.length = 0;
   const start = performance.now();
@@ -111,8 +121,8 @@ function counting(groups: number[]): typeof createFile {
 }
 
 /** Seconds for a plain loop over the same frames in groups of as many batches: one writev and one fdatasync for each. */
-async function bare(directory: string, job: Job, groups: readonly number[]): Promise<number> {
-  const frames = admittedOf(job).map(({ frame }) => frame);
+async function bare(directory: string, admitted: Given['admitted'], groups: readonly number[]): Promise<number> {
+  const frames = admitted.map(({ frame }) => frame);
   const file = await open(join(directory, 'bare'), 'wx');
   let next = 0;
   const start = performance.now();
@@ -136,6 +146,7 @@ async function bare(directory: string, job: Job, groups: readonly number[]): Pro
 export async function smallTable({ smoke }: Scale): Promise<Table> {
   const job = denseJob(1024, 64);
   const [count, inFlight] = [smoke ? 2000 : 65_536, 4096];
+  const given = { admitted: admittedOf(job), count, inFlight };
   const timings = await trainersBeside({ job: { byteLength: 1024 }, count, inFlight }, (journal) =>
     alternate(
       [
@@ -143,7 +154,7 @@ export async function smallTable({ smoke }: Scale): Promise<Table> {
         { what: 'trainer().push, without a directory', run: journal.off },
         {
           what: 'openJournal().commit() alone, fsync',
-          run: async () => (await inDirectory((directory) => record(directory, job, count, inFlight))).seconds / count,
+          run: async () => (await inDirectory((directory) => record(directory, job, given))).seconds / count,
         },
       ],
       smoke ? 2 : 7,

@@ -12,19 +12,16 @@ export function unpack(packed: Packed): Float32Array {
   return 'codes' in packed ? fromCodes(packed) : fromHalves(packed);
 }
 
-/** The tensors of packed values in a frame: `name` for floats, else `name#codes` and `name#scale`; `shape` is that of the values. */
-export function tensorsOf(packed: Packed, shape: readonly number[], { name, codes, scale }: PackedNames): [string, Tensor][] {
-  if (packed instanceof Float32Array) return [[name, { dtype: 'F32', shape, data: packed }]];
-  if ('bits' in packed) return [[name, { dtype: packed.dtype, shape, data: packed.bits }]];
+/** The tensors of packed values in a frame: `key` for floats and halves, else the tensor's `name#codes` and `name#scale`; `shape` is that of the values. */
+export function tensorsOf(
+  packed: Packed,
+  shape: readonly number[],
+  { name, key }: { readonly name: string; readonly key: string },
+): [string, Tensor][] {
+  if (packed instanceof Float32Array) return [[key, { dtype: 'F32', shape, data: packed }]];
+  if ('bits' in packed) return [[key, { dtype: packed.dtype, shape, data: packed.bits }]];
   return [
-    [scale, { dtype: 'F32', shape: [packed.scale.length], data: packed.scale }],
-    [codes, { dtype: 'I8', shape, data: packed.codes }],
+    [`${name}#scale`, { dtype: 'F32', shape: [packed.scale.length], data: packed.scale }],
+    [`${name}#codes`, { dtype: 'I8', shape, data: packed.codes }],
   ];
-}
-
-/** What the tensors are called: one where there are floats, two where there are codes. */
-export interface PackedNames {
-  readonly name: string;
-  readonly codes: string;
-  readonly scale: string;
 }

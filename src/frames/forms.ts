@@ -18,20 +18,21 @@ export interface Form<Name extends string = string> {
 
 /** A frame's tensors for these forms: 4-byte elements first, so that every tensor is aligned; else in the order of the forms. */
 export function entriesOf(forms: readonly Form[]): [string, Tensor][] {
-  const entries = forms.flatMap(({ tensor, rows, indices, values }): [string, Tensor][] => {
+  const entries: [string, Tensor][] = [];
+  for (const { tensor, rows, indices, values } of forms) {
     const { name, shape } = tensor;
-    const packed = { codes: `${name}#codes`, scale: `${name}#scale` };
-    if (indices !== undefined)
-      return [
-        [`${name}#indices`, { dtype: 'I32', shape: [indices.length], data: indices }],
-        ...tensorsOf(values, [indices.length], { name: `${name}#values`, ...packed }),
-      ];
-    if (rows === undefined) return tensorsOf(values, shape, { name, ...packed });
-    return [
-      [`${name}#rows`, { dtype: 'I32', shape: [rows.length], data: rows }],
-      ...tensorsOf(values, [rows.length, ...shape.slice(1)], { name: `${name}#values`, ...packed }),
-    ];
-  });
+    const places = rows ?? indices;
+    if (places === undefined) {
+      entries.push(...tensorsOf(values, shape, { name, key: name }));
+      continue;
+    }
+    entries.push([`${name}#${rows === undefined ? 'indices' : 'rows'}`, { dtype: 'I32', shape: [places.length], data: places }]);
+    const shapeOfValues = rows === undefined ? [places.length] : [places.length, ...shape.slice(1)];
+    entries.push(...tensorsOf(values, shapeOfValues, { name, key: `${name}#values` }));
+  }
+  const width = (i: number): number => entries[i][1].data.BYTES_PER_ELEMENT;
+  // those of floats alone are in order
+  if (entries.every((_, i) => i === 0 || width(i) <= width(i - 1))) return entries;
   return entries.sort(([, a], [, b]) => b.data.BYTES_PER_ELEMENT - a.data.BYTES_PER_ELEMENT);
 }
 

@@ -36,7 +36,7 @@ export interface GroupCommitOptions<T> {
  * for all that waits. The end of the source, an error too, takes its place in the line. A failed write is an error, unless
  * `onFailed` takes it; it too takes its place, after what was written before.
  *
- * Values pass for about two milliseconds in one turn of the event loop: a disk that has done its part meanwhile gets the next.
+ * Values pass for about half a millisecond in one turn of the event loop: a disk that has done its part meanwhile gets the next.
  *
  * The line itself has no limit: it is as long as what the source lets in before it hears that earlier values have passed.
  * The trainer's admission bounds it by its credit for each worker and its accept queue.
@@ -69,7 +69,7 @@ interface Failure<T> {
 }
 
 // how long values pass in one turn
-const turnMs = 2;
+const turnMs = 0.5;
 
 /** What one subscription holds: a line of values that wait, at most one group that is being written, and a line of those that pass. */
 class Groups<T> {
