@@ -80,6 +80,8 @@ class Groups<T> {
   #isWriting = false;
   #failure: Failure<T> | undefined;
   readonly #passing: Line<T> = [];
+  // of those, how many have passed in this turn
+  #passed = 0;
   #isPassing = false;
   #turn: NodeJS.Immediate | undefined;
 
@@ -103,6 +105,8 @@ class Groups<T> {
   /** Begins the next write, where none is under way and no failure waits to be told. */
   #write(): void {
     if (this.#isWriting || this.#failure !== undefined || this.#waiting.length === 0) return;
+    // half is written while half passes; begun whenever the disk is free, groups would be small and many
+    if (this.#waiting.length < this.#passing.length - this.#passed) return;
     this.#isWriting = true;
     const { write, pass } = this.#options;
     const { values, notifications } = takeGroup(this.#waiting, this.#options);
@@ -120,7 +124,7 @@ class Groups<T> {
     if (pass === 'before') this.#pass();
   }
 
-  /** The next write begins before those of the last pass: whoever takes them may take its time while the disk is busy. */
+  /** The next write may begin before those of the last pass: whoever takes them may take its time while the disk is busy. */
   #written(notifications: Line<T>): void {
     this.#isWriting = false;
     this.#passing.push(...notifications);
@@ -133,12 +137,13 @@ class Groups<T> {
     if (this.#isPassing || this.#turn !== undefined) return;
     this.#isPassing = true;
     const endMs = performance.now() + turnMs;
-    let passed = 0;
-    while (passed < this.#passing.length && !this.#subscriber.closed) {
-      this.#subscriber.next(this.#passing[passed++]);
+    while (this.#passed < this.#passing.length && !this.#subscriber.closed) {
+      this.#subscriber.next(this.#passing[this.#passed++]);
+      this.#write();
       if (performance.now() >= endMs) break;
     }
-    this.#passing.splice(0, passed);
+    this.#passing.splice(0, this.#passed);
+    this.#passed = 0;
     this.#isPassing = false;
     if (this.#subscriber.closed) return;
     if (this.#passing.length > 0) {
