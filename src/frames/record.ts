@@ -58,13 +58,25 @@ function splicedHead(original: Uint8Array, labels: Record<string, string>): Uint
   const header = `${metadataStart}${JSON.stringify(labels).slice(1, -1)},${text.slice(metadataStart.length).trimEnd()}`;
   const length = Math.ceil(header.length / 8) * 8;
   if (length > recordLimits.headerBytes) return undefined;
-  const head = new Uint8Array(8 + length);
+  const head = headRoom(8 + length);
   const { read, written } = utf8.encoder.encodeInto(header, head.subarray(8));
   // longer in bytes than in characters
   if (read < header.length) return undefined;
   head.fill(0x20, 8 + written);
   // a header of 2^32 bytes is beyond every limit
-  new DataView(head.buffer).setUint32(0, length, true);
+  new DataView(head.buffer, head.byteOffset).setUint32(0, length, true);
+  return head;
+}
+
+// small heads share memory, of which each piece is given out once
+const slabBytes = 64 << 10;
+let slab = { buffer: new ArrayBuffer(0), used: 0 };
+
+function headRoom(byteLength: number): Uint8Array<ArrayBuffer> {
+  if (byteLength > slabBytes / 16) return new Uint8Array(byteLength);
+  if (slab.used + byteLength > slab.buffer.byteLength) slab = { buffer: new ArrayBuffer(slabBytes), used: 0 };
+  const head = new Uint8Array(slab.buffer, slab.used, byteLength);
+  slab.used += byteLength;
   return head;
 }
 

@@ -36,7 +36,7 @@ export interface GroupCommitOptions<T> {
  * for all that waits. The end of the source, an error too, takes its place in the line. A failed write is an error, unless
  * `onFailed` takes it; it too takes its place, after what was written before.
  *
- * Values pass for about half a millisecond in one turn of the event loop: a disk that has done its part meanwhile gets the next.
+ * Values pass in short turns of the event loop while the disk is busy: once it has done its part it gets the next.
  *
  * The line itself has no limit: it is as long as what the source lets in before it hears that earlier values have passed.
  * The trainer's admission bounds it by its credit for each worker and its accept queue.
@@ -68,8 +68,8 @@ interface Failure<T> {
   readonly values: readonly T[];
 }
 
-// how long values pass in one turn
-const turnMs = 0.5;
+// how long values pass in one turn, while the disk writes and while it does not
+const turnMs = { writing: 0.25, resting: 2 };
 
 /** What one subscription holds: a line of values that wait, at most one group that is being written, and a line of those that pass. */
 class Groups<T> {
@@ -136,11 +136,11 @@ class Groups<T> {
   #pass(): void {
     if (this.#isPassing || this.#turn !== undefined) return;
     this.#isPassing = true;
-    const endMs = performance.now() + turnMs;
+    const startMs = performance.now();
     while (this.#passed < this.#passing.length && !this.#subscriber.closed) {
       this.#subscriber.next(this.#passing[this.#passed++]);
       this.#write();
-      if (performance.now() >= endMs) break;
+      if (performance.now() - startMs >= turnMs[this.#isWriting ? 'writing' : 'resting']) break;
     }
     this.#passing.splice(0, this.#passed);
     this.#passed = 0;
