@@ -141,6 +141,23 @@ test('values that take their time pass in turns of the event loop, in order; hal
   ]);
 });
 
+test('who has enough while values pass lets no further write begin', async () => {
+  const source = new Subject<number>();
+  const writes: number[][] = [];
+  const write = async (group: readonly number[]) => void writes.push([...group]);
+  const taken$ = source.pipe(
+    groupCommit({ write, sizeOf }),
+    tap((value) => source.next(value + 10)),
+    take(3),
+    toArray(),
+  );
+  const done = lastValueFrom(taken$);
+  for (let value = 1; value <= 5; value++) source.next(value);
+  assert.equal(await done, [1, 2, 3]);
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.equal(writes, [[1], [2, 3, 4, 5]]);
+});
+
 test('a failure is told after all that was written before it has passed, with all that waits by then', async () => {
   const source = new Subject<number>();
   const write = async ([first]: readonly number[]) => {

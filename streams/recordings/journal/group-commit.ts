@@ -139,7 +139,7 @@ class Groups<T> {
     const startMs = performance.now();
     while (this.#passed < this.#passing.length && !this.#subscriber.closed) {
       this.#subscriber.next(this.#passing[this.#passed++]);
-      this.#write();
+      if (!this.#subscriber.closed) this.#write();
       if (performance.now() - startMs >= turnMs[this.#isWriting ? 'writing' : 'resting']) break;
     }
     this.#passing.splice(0, this.#passed);
