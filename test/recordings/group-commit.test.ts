@@ -1,5 +1,5 @@
 // groupCommit: one write at a time, for all that waits; values pass in order, and ends keep their place.
-import { delay, EMPTY, lastValueFrom, of, range, Subject, take, tap, throwError, toArray } from 'rxjs';
+import { delay, EMPTY, lastValueFrom, type Observable, of, range, Subject, take, tap, throwError, toArray } from 'rxjs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type GroupCommitOptions, groupCommit } from '../../streams/recordings/journal/group-commit.ts';
@@ -141,22 +141,34 @@ test('values that take their time pass in turns of the event loop, in order; hal
   ]);
 });
 
-test('who has enough while values pass lets no further write begin', async () => {
-  const source = new Subject<number>();
-  const writes: number[][] = [];
-  const write = async (group: readonly number[]) => void writes.push([...group]);
-  const taken$ = source.pipe(
-    groupCommit({ write, sizeOf }),
-    tap((value) => source.next(value + 10)),
-    take(3),
-    toArray(),
-  );
-  const done = lastValueFrom(taken$);
-  for (let value = 1; value <= 5; value++) source.next(value);
-  assert.equal(await done, [1, 2, 3]);
-  await new Promise((resolve) => setTimeout(resolve, 10));
-  assert.equal(writes, [[1], [2, 3, 4, 5]]);
-});
+for (const pass of ['after', 'before'] as const) {
+  for (const [how, write$] of [
+    ['at once', EMPTY],
+    ['after a while', EMPTY.pipe(delay(0))],
+  ] as const) {
+    test(`who has enough while values pass lets no further write begin: ${pass}, written ${how}`, async () => {
+      const source = new Subject<number>();
+      let ended = false;
+      const late: number[][] = [];
+      const write = (group: readonly number[]): Observable<never> => {
+        if (ended) late.push([...group]);
+        return write$;
+      };
+      const passed: number[] = [];
+      const subscription = source.pipe(groupCommit({ write, sizeOf, pass, groupBytes: 2 * sizeOf() })).subscribe((value) => {
+        passed.push(value);
+        if (value < 10) source.next(value + 10);
+        if (value !== 3) return;
+        subscription.unsubscribe();
+        ended = true;
+      });
+      for (let value = 1; value <= 5; value++) source.next(value);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      assert.ok(passed.includes(3) && passed.length < 10, `${passed}`);
+      assert.equal(late, []);
+    });
+  }
+}
 
 test('a failure is told after all that was written before it has passed, with all that waits by then', async () => {
   const source = new Subject<number>();

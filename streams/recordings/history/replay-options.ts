@@ -28,7 +28,7 @@ export interface ReplayOptions<Name extends string = string> {
   /** The model that the batches are checked against, so that its optimizer does not check them again; the recording's own unless told. */
   readonly model?: Layout<Name>;
   /**
-   * Whether batches are only lent: the next one overwrites the frame and the values of the one before. For who takes each at once,
+   * Whether batches are only lent: the next one overwrites the frame, the rows and the values of the one before. For who takes each at once,
    * as an optimizer does; large batches are then read much faster. Not unless told.
    */
   readonly lent?: boolean;

@@ -104,7 +104,7 @@ class Groups<T> {
 
   /** Begins the next write, where none is under way and no failure waits to be told. */
   #write(): void {
-    if (this.#isWriting || this.#failure !== undefined || this.#waiting.length === 0) return;
+    if (this.#subscriber.closed || this.#isWriting || this.#failure !== undefined || this.#waiting.length === 0) return;
     // half is written while half passes; begun whenever the disk is free, groups would be small and many
     if (this.#waiting.length < this.#passing.length - this.#passed) return;
     this.#isWriting = true;
@@ -139,7 +139,7 @@ class Groups<T> {
     const startMs = performance.now();
     while (this.#passed < this.#passing.length && !this.#subscriber.closed) {
       this.#subscriber.next(this.#passing[this.#passed++]);
-      if (!this.#subscriber.closed) this.#write();
+      this.#write();
       if (performance.now() - startMs >= turnMs[this.#isWriting ? 'writing' : 'resting']) break;
     }
     this.#passing.splice(0, this.#passed);
