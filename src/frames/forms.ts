@@ -48,7 +48,7 @@ export function formsIn<Name extends string>(tensors: ReadonlyMap<string, Tensor
     const at = key.indexOf('#');
     const name = at < 0 ? key : key.slice(0, at);
     known(model, name);
-    byName.set(name, withPart(byName.get(name), key, at, value));
+    byName.set(name, withPart(byName.get(name), at < 0 ? undefined : key.slice(at + 1), key, value));
   }
   return Array.from(byName, ([name, parts]) => formOf(known(model, name), parts));
 }

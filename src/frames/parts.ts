@@ -13,10 +13,9 @@ const names = ['dense', 'rows', 'indices', 'values', 'codes', 'scale'] as const;
 /** The tensors of one name: `dense` is the one without a `#`. */
 export type Parts = { readonly [part in (typeof names)[number]]?: Tensor };
 
-/** The parts with the one of that key, the characters of which from `at` on say which; -1 where it says none. Throws `E_BATCH` for a part that there is not. */
-export function withPart(parts: Parts | undefined, key: string, at: number, value: Tensor): Parts {
-  if (at < 0) return parts === undefined ? { dense: value } : { ...parts, dense: value };
-  const part = key.slice(at + 1);
+/** The parts with one more; `part` is what stands behind the `#` of its key, undefined without one. Throws `E_BATCH` for a part that there is not. */
+export function withPart(parts: Parts | undefined, part: string | undefined, key: string, value: Tensor): Parts {
+  if (part === undefined) return { ...parts, dense: value };
   if (part !== 'dense' && names.includes(part as 'rows')) return { ...parts, [part]: value };
   const text = `${quote(key)}: a tensor's parts are #rows and #values, #indices, #codes and #scale; nothing was applied`;
   throw new GradwireError('E_BATCH', text);
