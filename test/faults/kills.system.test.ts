@@ -102,7 +102,7 @@ test(`${kills} kills at any moment and at delicate ones: nothing acknowledged is
   const { epoch } = await survivor.accepting;
   await Promise.all(workers.map((each) => each.stop()));
   const acks = acksOf(workers);
-  await replica.reached(Math.max(...acks.map(({ version }) => version)));
+  await replica.reached(acks.reduce((newest, { version }) => Math.max(newest, version), 0));
   const digest = replica.digest();
   const replicaWeights = replica.weights.flat.slice();
   await Promise.all([...workers.map(({ worker }) => worker), replica].map((each) => each.close()));
